@@ -1,0 +1,1 @@
+"""Singer tap for the conversation threads of a HubSpot account."""

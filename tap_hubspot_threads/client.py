@@ -1,0 +1,278 @@
+"""One request to HubSpot: its address, credential, faults and answer."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from http import HTTPStatus
+from importlib import metadata
+
+import backoff
+import msgspec
+import requests
+import urllib3
+from singer_sdk.streams.rest import PageContext
+from typing_extensions import override
+
+from tap_hubspot_threads import retry
+from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
+from tap_hubspot_threads.pagination import Page, PageToken
+from tap_hubspot_threads.sdk import SeamedStream
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from backoff.types import Details
+    from singer_sdk.streams.rest import HTTPRequest
+
+    from tap_hubspot_threads.pagination import ThreadsPaginator
+
+RETRIED_STATUSES = frozenset({408, 423, 429, 477})
+"""Besides all of 5xx. 423 and 477 are HubSpot's own, from its error reference."""
+
+REMEDIES: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "check the settings against the README",
+    HTTPStatus.UNAUTHORIZED: "check the setting `access_token`: it is wrong, expired "
+    "or revoked",
+    HTTPStatus.FORBIDDEN: "give the credential of the setting `access_token` the "
+    "scope `conversations.read`",
+    HTTPStatus.NOT_FOUND: "check the setting `api_version`: HubSpot does not serve "
+    "threads under this path",
+}
+
+
+class BearerToken(requests.auth.AuthBase):
+    """Puts a token into the Authorization header of a request.
+
+    Private-app tokens, service keys and OAuth access tokens are all sent this way.
+    """
+
+    def __init__(self, token: str) -> None:
+        """Keep the token."""
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request with its credential."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class HubSpotStream(SeamedStream[PageToken]):
+    """A stream whose pages come from HubSpot's API.
+
+    Limits, statuses and headers are from HubSpot's API usage guidelines and error
+    reference.
+    """
+
+    CONNECT_TIMEOUT = 10.0
+    """Seconds until a connection counts as failed."""
+
+    allow_redirects = False
+    """The API does not redirect, and a credential goes to `api_url` only."""
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return str(self.config["api_url"]).rstrip("/")
+
+    @property
+    @override
+    def authenticator(self) -> BearerToken:
+        return BearerToken(self.config["access_token"])
+
+    @property
+    @override
+    def user_agent(self) -> str:
+        return f"tap-hubspot-threads/{metadata.version('tap-hubspot-threads')}"
+
+    @property
+    @override
+    def http_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"}
+
+    @override
+    def get_http_request(self, *, page: PageContext[PageToken]) -> HTTPRequest:
+        request = super().get_http_request(page=page)
+        token = page.next_page_token
+        if token is not None:
+            request.params |= token.listing.params
+            request.params["after"] = token.after
+        request.params["limit"] = self.config["page_size"]
+        return request
+
+    def pages(self, paginator: ThreadsPaginator) -> Generator[tuple[PageToken, Page]]:
+        """Yield the pages of a listing, each with what asked for it.
+
+        Raises:
+            HubSpotError: If a page cannot be had.
+        """
+        fetch = self._retrying(self._fetch)
+        with self.get_http_request_counter() as counter:
+            while not paginator.finished:
+                token = paginator.current_value
+                page = fetch(token)
+                counter.increment()
+                yield token, page
+                paginator.advance(page)
+
+    def _retrying(self, fetch: Callable[[PageToken], Page]) -> Callable[..., Page]:
+        return backoff.on_exception(
+            self.backoff_wait_generator,
+            PassingFault,
+            jitter=None,  # the policy has its own
+            on_backoff=self.backoff_handler,
+            logger=None,
+        )(fetch)
+
+    @override
+    def backoff_wait_generator(self) -> Generator[float, t.Any, None]:
+        return retry.waits(self.config["max_retry_seconds"])
+
+    @override
+    def backoff_handler(self, details: Details) -> None:
+        self.logger.warning(
+            "%s; trying again in %.1f s", details.get("exception"), details["wait"]
+        )
+
+    def _fetch(self, token: PageToken) -> Page:
+        page = PageContext(stream_context=None, next_page_token=token)
+        request = self.get_http_request(page=page)
+        prepared = self.build_prepared_request(
+            method=request.method,
+            url=request.url,
+            params=request.encode_params(),
+            headers=request.headers,
+        )
+        response = self._send(prepared)
+        self.validate_response(response)
+        return Page.of(response)
+
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+        """Send a request once.
+
+        Raises:
+            PassingFault: If no whole answer came back.
+            HubSpotError: If the request could not even be tried.
+        """
+        session = self.requests_session
+        try:
+            return session.send(
+                request,
+                timeout=(self.CONNECT_TIMEOUT, self.config["request_timeout"]),
+                allow_redirects=self.allow_redirects,
+                **_surroundings(session, str(request.url)),
+            )
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+            requests.exceptions.InvalidHeader,  # of the answer: ours are checked
+            urllib3.exceptions.HTTPError,  # requests passes some on as they are
+        ) as error:
+            msg = f"No answer from {self.url_base}: {_reason(error)}"
+            raise PassingFault(msg, kind="no connection") from error
+        except (requests.RequestException, OSError, ValueError) as error:
+            msg = (
+                f"Cannot send a request to {self.url_base}: {_reason(error)}. Check "
+                "the setting `api_url`, and the proxy and certificate variables of "
+                "the environment"
+            )
+            raise HubSpotError(msg) from error
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status == HTTPStatus.OK:
+            return
+        message = self.response_error_message(response)
+        if status in RETRIED_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise PassingFault(
+                message,
+                kind=_kind(response),
+                retry_after=retry.retry_after(response.headers.get("Retry-After")),
+            )
+        remedy = REMEDIES.get(status, "check the setting `api_url`")
+        raise RequestRefused(f"{message}. Remedy: {remedy}")
+
+    @override
+    def response_error_message(self, response: requests.Response) -> str:
+        """Name the status with HubSpot's category, message and correlation id.
+
+        Nothing else of the body: it may hold a customer's words.
+        """
+        error = _error_body(response)
+        parts = [
+            f"{name} {self._without_secrets(error[name])}"
+            for name in ("category", "message", "correlationId", "policyName")
+            if error.get(name)
+        ]
+        said = f" ({'; '.join(parts)})" if parts else ""
+        return f"HubSpot answered with status {response.status_code}{said}"
+
+    def _without_secrets(self, value: object) -> str:
+        text = " ".join(str(value).split())
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        text = "".join(c for c in text if c.isprintable())
+        return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that must not be shown anywhere."""
+        properties = self.settings_schema["properties"]
+        return [
+            str(self.config[name])
+            for name, schema in properties.items()
+            if schema.get("secret") and self.config.get(name)
+        ]
+
+
+_LONGEST_QUOTE = 300
+
+
+def _surroundings(session: requests.Session, url: str) -> dict[str, t.Any]:
+    """Return what the environment says about proxies and certificates.
+
+    A prepared request skips what ``requests`` usually reads from the environment.
+    ``SSL_CERT_FILE`` is OpenSSL's name for the same thing, which requests ignores.
+    """
+    settings = dict(session.merge_environment_settings(url, {}, None, None, None))
+    if settings["verify"] is True:
+        settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
+    return settings
+
+
+def _kind(response: requests.Response) -> str:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        policy = _error_body(response).get("policyName")
+        named = f"429 {policy}"
+        return named if named in retry.RULES else "429"
+    named = str(response.status_code)
+    return named if named in retry.RULES else "5xx"
+
+
+def _error_body(response: requests.Response) -> dict[str, t.Any]:
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _reason(error: BaseException) -> str:
+    """Say what went wrong, by the innermost cause and without its arguments.
+
+    The message of a requests exception holds the whole URL.
+    """
+    inner: BaseException | None = error
+    reason = type(error).__name__
+    seen: set[int] = set()
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        if isinstance(inner, OSError) and inner.strerror:
+            reason = f"{type(error).__name__}, {inner.strerror}"
+        following = inner.__cause__ or inner.__context__
+        nested = [arg for arg in inner.args if isinstance(arg, BaseException)]
+        inner = following or (nested[0] if nested else None)
+    return reason

@@ -1,0 +1,103 @@
+"""The command line: how a run ends, and the one line that says why."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+import typing as t
+from pathlib import Path
+
+from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.plugin_base import SingerCommand
+from typing_extensions import override
+
+from tap_hubspot_threads.sdk import Terminated
+
+if t.TYPE_CHECKING:
+    import click
+
+
+class TapCommand(SingerCommand):
+    """The SDK's command, which ends every failing run with one line on stderr.
+
+    The traceback is shown at log level DEBUG only. Exit codes: 0 for a complete run,
+    1 for a failed one, 2 for wrong command-line options, 128 and its number for a
+    signal.
+    """
+
+    @classmethod
+    def wrap(cls, command: click.Command, logger: logging.Logger) -> TapCommand:
+        """Return the same command with this class's way to end."""
+        return cls(
+            name=command.name,
+            callback=command.callback,
+            params=command.params,
+            help=command.help,
+            context_settings=command.context_settings,
+            logger=logger,
+        )
+
+    @override
+    def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return super().main(*args, **kwargs)
+        except Terminated as stop:
+            stop.write_state()
+            self.logger.warning(
+                "Stopped by %s; the run can go on from its last STATE", stop
+            )
+            raise
+        except ConfigValidationError as error:
+            for problem in error.errors:
+                self.logger.error("%s", problem)  # noqa: TRY400 - no traceback
+        except Exception as error:  # noqa: BLE001 - whatever it is, one line
+            self._report(error)
+        _abandon_stdout()
+        sys.exit(1)
+
+    @override
+    def invoke(self, ctx: click.Context) -> t.Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The target has gone and says why itself.
+            self.logger.debug("The output was closed by its reader")
+            _abandon_stdout()
+            ctx.exit(1)
+
+    def _report(self, error: Exception) -> None:
+        in_full = error if self.logger.isEnabledFor(logging.DEBUG) else None
+        self.logger.error("%s", _one_line(error), exc_info=in_full)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, SingerSDKError | FileNotFoundError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        return f"Cannot write {error.filename or 'the output'}: {error.strerror}"
+    if isinstance(error, ValueError) and hasattr(error, "lineno"):  # of any decoder
+        return (
+            "A file given by --config, --catalog or --state is not JSON, see line "
+            f"{error.lineno}"
+        )
+    # Not the message: of an error nobody has foreseen, it may quote anything.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}. "
+        "This should not happen; set LOGLEVEL=DEBUG for the traceback, and please "
+        "report it"
+    )
+
+
+def _abandon_stdout() -> None:
+    """Keep the interpreter from failing again when it flushes stdout at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)

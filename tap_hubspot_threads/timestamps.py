@@ -1,0 +1,69 @@
+"""Date-times in the one form that this tap compares, writes and sends.
+
+That form is UTC with milliseconds, ``2024-03-11T15:06:22.889Z``: always 24
+characters, so that text order is time order. HubSpot's own values are not always
+of one width (``…56Z`` sorts after ``…56.001Z``), and the SDK compares bookmarks
+as text.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+EPOCH = "1970-01-01T00:00:00.000Z"
+
+_FIXED_WIDTH = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+def normalize(value: str) -> str:
+    """Return the fixed-width form of an ISO 8601 date-time.
+
+    Without a time zone it is read as UTC; what is finer than a millisecond is cut
+    off, so that a bound made from the result is never too late.
+
+    Raises:
+        ValueError: If the text is no date-time between the years 1 and 9999.
+    """
+    moment = dt.datetime.fromisoformat(value)
+    if _FIXED_WIDTH.fullmatch(value):
+        return value
+    return _render(moment)
+
+
+def from_milliseconds(milliseconds: int) -> str:
+    """Return the moment that many milliseconds after the epoch."""
+    return shift(EPOCH, milliseconds=milliseconds)
+
+
+def shift(timestamp: str, *, milliseconds: int) -> str:
+    """Move a fixed-width timestamp, stopping at the epoch at the latest.
+
+    HubSpot has no threads from before 1970, and whether it accepts a bound there
+    is unknown.
+    """
+    try:
+        moved = dt.datetime.fromisoformat(timestamp) + dt.timedelta(
+            milliseconds=milliseconds
+        )
+    except OverflowError:
+        if milliseconds < 0:
+            return EPOCH
+        raise
+    return max(EPOCH, _render(moved))
+
+
+def milliseconds_between(earlier: str, later: str) -> int:
+    """Return how many milliseconds lie between two fixed-width timestamps."""
+    difference = dt.datetime.fromisoformat(later) - dt.datetime.fromisoformat(earlier)
+    return difference // dt.timedelta(milliseconds=1)
+
+
+def _render(moment: dt.datetime) -> str:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    try:
+        utc = moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
