@@ -60,6 +60,11 @@ class Bookmark:
         """The timestamp up to which everything has been read, None for nothing."""
         return self._value or None
 
+    @property
+    def reached(self) -> str | None:
+        """The greatest timestamp that was seen, None without a row."""
+        return max(self._greatest, self._newest_in_listing) or None
+
     def begin_listing(self) -> None:
         """Expect rows from an earlier place on: a listing begins, or begins again."""
         self._greatest = max(self._greatest, self._newest_in_listing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from functools import cached_property
 from http import HTTPStatus
 from importlib import metadata
 
@@ -15,6 +16,7 @@ from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from tap_hubspot_threads import retry
+from tap_hubspot_threads.auth import OAuthToken, StaticToken
 from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
 from tap_hubspot_threads.pagination import Page, PageToken
 from tap_hubspot_threads.sdk import SeamedStream
@@ -25,36 +27,14 @@ if t.TYPE_CHECKING:
     from backoff.types import Details
     from singer_sdk.streams.rest import HTTPRequest
 
+    from tap_hubspot_threads.auth import Credential
     from tap_hubspot_threads.pagination import ThreadsPaginator
 
 RETRIED_STATUSES = frozenset({408, 423, 429, 477})
 """Besides all of 5xx. 423 and 477 are HubSpot's own, from its error reference."""
 
-REMEDIES: dict[int, str] = {
-    HTTPStatus.BAD_REQUEST: "check the settings against the README",
-    HTTPStatus.UNAUTHORIZED: "check the setting `access_token`: it is wrong, expired "
-    "or revoked",
-    HTTPStatus.FORBIDDEN: "give the credential of the setting `access_token` the "
-    "scope `conversations.read`",
-    HTTPStatus.NOT_FOUND: "check the setting `api_version`: HubSpot does not serve "
-    "threads under this path",
-}
-
-
-class BearerToken(requests.auth.AuthBase):
-    """Puts a token into the Authorization header of a request.
-
-    Private-app tokens, service keys and OAuth access tokens are all sent this way.
-    """
-
-    def __init__(self, token: str) -> None:
-        """Keep the token."""
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request with its credential."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+_Asked = t.TypeVar("_Asked")
+_Got = t.TypeVar("_Got")
 
 
 class HubSpotStream(SeamedStream[PageToken]):
@@ -75,10 +55,22 @@ class HubSpotStream(SeamedStream[PageToken]):
     def url_base(self) -> str:
         return str(self.config["api_url"]).rstrip("/")
 
+    @cached_property
+    def credential(self) -> Credential:
+        """The credential that the settings name."""
+        if "access_token" in self.config:
+            return StaticToken(self.config["access_token"])
+        return OAuthToken(
+            f"{self.url_base}/oauth/2026-03/token",
+            self.config,
+            send=self._retrying(self._exchange),
+            logger=self.logger,
+        )
+
     @property
     @override
-    def authenticator(self) -> BearerToken:
-        return BearerToken(self.config["access_token"])
+    def authenticator(self) -> Credential:
+        return self.credential
 
     @property
     @override
@@ -115,14 +107,15 @@ class HubSpotStream(SeamedStream[PageToken]):
                 yield token, page
                 paginator.advance(page)
 
-    def _retrying(self, fetch: Callable[[PageToken], Page]) -> Callable[..., Page]:
+    def _retrying(self, attempt: Callable[[_Asked], _Got]) -> Callable[[_Asked], _Got]:
+        """Return a function that makes attempts until one has no passing fault."""
         return backoff.on_exception(
             self.backoff_wait_generator,
             PassingFault,
             jitter=None,  # the policy has its own
             on_backoff=self.backoff_handler,
             logger=None,
-        )(fetch)
+        )(attempt)
 
     @override
     def backoff_wait_generator(self) -> Generator[float, t.Any, None]:
@@ -135,17 +128,30 @@ class HubSpotStream(SeamedStream[PageToken]):
         )
 
     def _fetch(self, token: PageToken) -> Page:
+        response = self._send(self._prepared(token))
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self.credential.renew(
+            response.request
+        ):
+            response = self._send(self._prepared(token))
+        self.validate_response(response)
+        return Page.of(response)
+
+    def _prepared(self, token: PageToken) -> requests.PreparedRequest:
         page = PageContext(stream_context=None, next_page_token=token)
         request = self.get_http_request(page=page)
-        prepared = self.build_prepared_request(
+        return self.build_prepared_request(
             method=request.method,
             url=request.url,
             params=request.encode_params(),
             headers=request.headers,
         )
-        response = self._send(prepared)
-        self.validate_response(response)
-        return Page.of(response)
+
+    def _exchange(self, request: requests.PreparedRequest) -> requests.Response:
+        """Ask the token endpoint once; what it refuses, the credential explains."""
+        response = self._send(request)
+        if self._is_passing(response.status_code):
+            self.validate_response(response)
+        return response
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         """Send a request once.
@@ -186,14 +192,39 @@ class HubSpotStream(SeamedStream[PageToken]):
         if status == HTTPStatus.OK:
             return
         message = self.response_error_message(response)
-        if status in RETRIED_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if self._is_passing(status):
             raise PassingFault(
                 message,
                 kind=_kind(response),
                 retry_after=retry.retry_after(response.headers.get("Retry-After")),
             )
-        remedy = REMEDIES.get(status, "check the setting `api_url`")
-        raise RequestRefused(f"{message}. Remedy: {remedy}")
+        raise RequestRefused(f"{message}. Remedy: {self._remedy(status)}")
+
+    @staticmethod
+    def _is_passing(status: int) -> bool:
+        return status in RETRIED_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def _remedy(self, status: int) -> str:
+        match status:
+            case HTTPStatus.BAD_REQUEST:
+                return "check the settings against the README"
+            case HTTPStatus.UNAUTHORIZED:
+                return (
+                    f"check {self.credential.settings}: the credential is wrong, "
+                    "expired or revoked"
+                )
+            case HTTPStatus.FORBIDDEN:
+                return (
+                    "give the scope `conversations.read` to the app or key behind "
+                    f"{self.credential.settings}"
+                )
+            case HTTPStatus.NOT_FOUND:
+                return (
+                    "check the setting `api_version`: HubSpot does not serve threads "
+                    "under this path"
+                )
+            case _:
+                return "check the setting `api_url`"
 
     @override
     def response_error_message(self, response: requests.Response) -> str:
@@ -212,20 +243,10 @@ class HubSpotStream(SeamedStream[PageToken]):
 
     def _without_secrets(self, value: object) -> str:
         text = " ".join(str(value).split())
-        for secret in self.secrets:
+        for secret in self.credential.secrets:
             text = text.replace(secret, "***")
         text = "".join(c for c in text if c.isprintable())
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
-
-    @property
-    def secrets(self) -> list[str]:
-        """The values that must not be shown anywhere."""
-        properties = self.settings_schema["properties"]
-        return [
-            str(self.config[name])
-            for name, schema in properties.items()
-            if schema.get("secret") and self.config.get(name)
-        ]
 
 
 _LONGEST_QUOTE = 300

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 from singer_sdk.pagination import BaseAPIPaginator
+from typing_extensions import override
 
 from tap_hubspot_threads import timestamps
 from tap_hubspot_threads.errors import (
@@ -137,6 +138,7 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
         self._empty_pages = 0
         self._highest_id = -1
 
+    @override
     def advance(self, response: requests.Response | Page) -> None:
         """Take in a page and move to the next one, or finish.
 
@@ -157,13 +159,15 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
             self._sent.add(page.after)
             self._value = self._value._replace(after=page.after)
 
+    @override
     def continue_if_empty(
         self,
-        response: requests.Response,  # noqa: ARG002
+        response: requests.Response,
     ) -> bool:
         """Go on past an empty page: ``advance`` decides whether it was the last."""
         return True
 
+    @override
     def get_next(self, response: requests.Response) -> PageToken | None:
         """Return what asks for the page after this one, None after the last."""
         after = Page.of(response).after

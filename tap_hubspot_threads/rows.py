@@ -68,9 +68,8 @@ class RowReader:
         identity = row.get(self._key)
         if identity is None or identity == "" or isinstance(identity, (dict, list)):
             msg = (
-                f"HubSpot answered with a row without `{self._key}`; nothing of "
-                "this page after the row before it was written. Run again, and "
-                "report it to HubSpot if it stays"
+                f"HubSpot answered with a row without `{self._key}`; nothing of its "
+                "page was written. Run again, and report it to HubSpot if it stays"
             )
             raise UnreadableAnswer(msg)
         return self._convert(row, self._fields, str(identity), "")

@@ -50,12 +50,13 @@ class SeamedTap(Tap):
             raise ConfigValidationError(msg, errors=problems)
         return problems
 
+    @override
     @classproperty
     def _env_var_config(cls) -> dict[str, t.Any]:  # noqa: N805
         # The SDK ends with a traceback at a number that is none, and leaves
         # fractions as text; read as text here, they are converted with the check.
-        properties = cls.settings_schema()["properties"]
-        as_text = {"properties": dict.fromkeys(properties, {"type": "string"})}
+        names = cls.settings_schema()["properties"]
+        as_text = {"properties": {name: {"type": "string"} for name in names}}
         return parse_environment_config(as_text, cls._env_var_prefix)
 
     @override
@@ -79,6 +80,7 @@ class Terminated(SystemExit):
         self._name = signal.Signals(signum).name
         self._tap = tap
 
+    @override
     def __str__(self) -> str:
         """Return the name of the signal."""
         return self._name
@@ -94,7 +96,6 @@ class SeamedStream(RESTStream[Token], t.Generic[Token]):
     def __init__(self, tap: SeamedTap, *, path: str) -> None:
         """Attach to the tap."""
         super().__init__(tap, path=path)
-        self.settings_schema = tap.settings_schema()
         self._writes_batches = self.get_batch_config(self.config) is not None
 
     def write_state(self) -> None:
@@ -107,6 +108,15 @@ class SeamedStream(RESTStream[Token], t.Generic[Token]):
             return  # `_sync_batches` writes STATE when the rows are in a file
         self.state_manager.is_flushed = False
         self._write_state_message()
+
+    def set_version(self, version: int | None) -> None:
+        """Set the version that RECORD messages carry, None for none."""
+        self._stream_version = version
+
+    def write_activate_version(self) -> None:
+        """Tell the target that the rows of earlier versions are no more."""
+        if self._stream_version is not None:
+            self._write_activate_version_message(self._stream_version)
 
     @override
     def log(

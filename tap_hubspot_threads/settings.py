@@ -13,10 +13,9 @@ from singer_sdk import typing as th
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.auth import OAUTH_SETTINGS
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jsonschema import ValidationError
 
     Config: t.TypeAlias = dict[str, t.Any]
@@ -28,8 +27,31 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="Access token",
         description="Private-app token, service key or OAuth access token with the "
-        "scope `conversations.read`. Needed for everything but `--about` and "
-        "`--discover`.",
+        "scope `conversations.read`. Either this or the three OAuth settings are "
+        "needed for everything but `--about` and `--discover`.",
+    ),
+    th.Property(
+        "client_id",
+        th.StringType,
+        secret=True,
+        title="OAuth client id",
+        description="Client id of an OAuth app, with `client_secret` and "
+        "`refresh_token`, instead of `access_token`.",
+    ),
+    th.Property(
+        "client_secret",
+        th.StringType,
+        secret=True,
+        title="OAuth client secret",
+        description="Client secret of the OAuth app.",
+    ),
+    th.Property(
+        "refresh_token",
+        th.StringType,
+        secret=True,
+        title="OAuth refresh token",
+        description="Refresh token that the OAuth app was given for the account, with "
+        "the scope `conversations.read`.",
     ),
     th.Property(
         "start_date",
@@ -70,6 +92,65 @@ SETTINGS = th.PropertiesList(
         "loopback address, to test against a server of your own.",
     ),
     th.Property(
+        "sweep_interval_hours",
+        th.NumberType(minimum=0),
+        default=12,
+        title="Hours between sweeps",
+        description="How often all threads are read, for the changes that no message "
+        "comes with: closing, assigning, archiving, deleting. A fraction is allowed; "
+        "0 means never.",
+    ),
+    th.Property(
+        "sweep_order",
+        th.StringType(allowed_values=["id", "timestamp"]),
+        default="id",
+        title="Order of a sweep",
+        description="`id` finds every thread. `timestamp` leaves out threads that "
+        "never had a message, and costs no second listing on the first run.",
+    ),
+    th.Property(
+        "include_archived",
+        th.BooleanType,
+        default=True,
+        title="Include archived threads",
+        description="Whether a sweep also reads the threads in HubSpot's trash.",
+    ),
+    th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=False,
+        title="Emit ACTIVATE_VERSION messages",
+        description="Whether a completed sweep ends with ACTIVATE_VERSION, at which a "
+        "target that supports it deletes the threads that HubSpot no longer has.",
+    ),
+    th.Property(
+        "inbox_ids",
+        th.ArrayType(th.IntegerType(minimum=0, nullable=False)),
+        title="Inboxes",
+        description="Ids of the inboxes to extract, such as [481939]; all without it. "
+        "Each has requests and a bookmark of its own.",
+    ),
+    th.Property(
+        "associated_contact_id",
+        th.IntegerType(minimum=0),
+        title="Contact",
+        description="Id of the contact whose threads are extracted. Needs "
+        "`thread_status` and excludes `inbox_ids`.",
+    ),
+    th.Property(
+        "associated_ticket_id",
+        th.IntegerType(minimum=0),
+        title="Ticket",
+        description="Id of the ticket whose threads are extracted.",
+    ),
+    th.Property(
+        "thread_status",
+        th.StringType(allowed_values=["OPEN", "CLOSED"]),
+        title="Status",
+        description="`OPEN` or `CLOSED` extracts only such threads. A thread that "
+        "changes to the other status keeps its old row in the warehouse.",
+    ),
+    th.Property(
         "request_timeout",
         th.NumberType(exclusive_minimum=0),
         default=60,
@@ -107,8 +188,27 @@ def complete(config: Config, schema: dict[str, t.Any]) -> list[str]:
         Never the value, which may be a secret.
     """
     properties = schema["properties"]
+    _clean(config, properties)
+    errors = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
+    wrong = {_setting(error): _explain(error, properties) for error in errors}
+    sound = {name: value for name, value in config.items() if name not in wrong}
+    for check in _CHECKS:
+        wrong |= {n: problem for n, problem in check(sound).items() if n not in wrong}
+    return [f"Setting `{name}` {problem}" for name, problem in sorted(wrong.items())]
+
+
+def unknown(config: Config, schema: dict[str, t.Any]) -> list[str]:
+    """Return the names in a configuration that are no settings of this tap."""
+    return sorted(config.keys() - schema["properties"].keys())
+
+
+def _clean(config: Config, properties: dict[str, t.Any]) -> None:
     for name, value in list(config.items()):
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if (
+            value is None
+            or value == []
+            or (isinstance(value, str) and not value.strip())
+        ):
             del config[name]
         elif isinstance(value, str) and name in properties:
             config[name] = _converted(value.strip(), properties[name])
@@ -117,28 +217,6 @@ def complete(config: Config, schema: dict[str, t.Any]) -> list[str]:
     for name, setting in properties.items():
         if "default" in setting:
             config.setdefault(name, setting["default"])
-
-    errors = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
-    wrong = {_setting(error): _explain(error, properties) for error in errors}
-    checks = {
-        "access_token": _check_token,
-        "api_url": _check_url,
-        "start_date": _check_date,
-    }
-    for name, check in checks.items():
-        if name in config and name not in wrong:
-            wrong.update((name, problem) for problem in check(config[name]))
-    if "access_token" not in config:
-        wrong["access_token"] = (
-            "is missing; set it to a private-app token, a service key or an OAuth "
-            "access token with the scope `conversations.read`"
-        )
-    return [f"Setting `{name}` {problem}" for name, problem in sorted(wrong.items())]
-
-
-def unknown(config: Config, schema: dict[str, t.Any]) -> list[str]:
-    """Return the names in a configuration that are no settings of this tap."""
-    return sorted(config.keys() - schema["properties"].keys())
 
 
 def _converted(text: str, setting: dict[str, t.Any]) -> t.Any:  # noqa: ANN401
@@ -184,36 +262,94 @@ _ARTICLES = {
 }
 
 
-def _check_token(token: str) -> Iterator[str]:
+def _check_credential(config: Config) -> dict[str, str]:
+    oauth = [name for name in OAUTH_SETTINGS if name in config]
+    token = config.get("access_token")
+    if token is None and oauth:
+        return {
+            name: f"is missing; OAuth needs it beside {' and '.join(oauth)}"
+            for name in OAUTH_SETTINGS
+            if name not in oauth
+        }
+    if token is None:
+        return {
+            "access_token": "is missing; set it to a private-app token, a service key "
+            "or an OAuth access token with the scope `conversations.read`, or set "
+            "`client_id`, `client_secret` and `refresh_token`"
+        }
+    if oauth:
+        return {
+            "access_token": f"cannot be combined with {' and '.join(oauth)}; leave "
+            "out one or the other"
+        }
     if not _TOKEN.fullmatch(token):
-        yield "holds characters that no token has, such as a space; copy it again"
+        return {
+            "access_token": "holds a character that no token has, such as a space; "
+            "copy it again"
+        }
+    return {}
 
 
-def _check_date(date: str) -> Iterator[str]:
+def _check_batches(config: Config) -> dict[str, str]:
+    # BATCH files skip the maps, and a masked column would be written in clear; see
+    # https://github.com/meltano/sdk/issues/1117.
+    if config.get("batch_config") and config.get("stream_maps"):
+        return {
+            "batch_config": "cannot be combined with `stream_maps`, which BATCH files "
+            "would skip; leave one of them out"
+        }
+    return {}
+
+
+def _check_date(config: Config) -> dict[str, str]:
     try:
-        timestamps.normalize(date)
+        timestamps.normalize(config.get("start_date", timestamps.EPOCH))
     except ValueError:
-        yield "must be a date-time such as 2024-01-31T00:00:00Z"
+        return {"start_date": "must be a date-time such as 2024-01-31T00:00:00Z"}
+    return {}
 
 
-def _check_url(url: str) -> Iterator[str]:
+def _check_url(config: Config) -> dict[str, str]:
+    url = config.get("api_url", "")
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        parts.port  # noqa: B018 - raises where the port is no number
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
-        yield "must be an address such as https://api.hubapi.com"
-        return
-    safe = {"https"} if not _is_loopback(host) else {"https", "http"}
+        return {"api_url": "must be an address such as https://api.hubapi.com"}
+    safe = {"https", "http"} if _is_loopback(host) else {"https"}
     if not host or parts.scheme not in safe:
-        yield (
-            "must begin with https:// so that the credential is not sent in clear; "
-            "http:// is only accepted for a loopback address"
-        )
-    elif parts.username or parts.password or parts.query or parts.fragment:
-        yield "must hold nothing but https://, the host, a port and a path"
-    elif re.search(r"[\s{}\\]", url):
-        yield "holds a character that an address cannot have"
+        return {
+            "api_url": "must begin with https:// so that the credential is not sent "
+            "in clear; http:// is only accepted for a loopback address"
+        }
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return {"api_url": "must be https://, a host and at most a port and a path"}
+    if re.search(r"[\s{}\\]", url):
+        return {"api_url": "holds a character that an address cannot have"}
+    return {}
+
+
+def _check_contact(config: Config) -> dict[str, str]:
+    # HubSpot's rule, which it would answer with a 400.
+    if "associated_contact_id" not in config:
+        return {}
+    if "inbox_ids" in config:
+        return {
+            "associated_contact_id": "cannot be combined with `inbox_ids`; leave one "
+            "of them out"
+        }
+    if "thread_status" not in config:
+        return {"thread_status": "is missing; `associated_contact_id` needs it"}
+    return {}
+
+
+_CHECKS = (
+    _check_credential,
+    _check_date,
+    _check_url,
+    _check_contact,
+    _check_batches,
+)
 
 
 def _is_loopback(host: str) -> bool:

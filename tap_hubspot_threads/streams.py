@@ -5,17 +5,18 @@ from __future__ import annotations
 import typing as t
 from functools import cached_property
 
-from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_hubspot_threads import timestamps
+from tap_hubspot_threads import sweep, timestamps
 from tap_hubspot_threads.bookmark import Bookmark
 from tap_hubspot_threads.client import HubSpotStream
 from tap_hubspot_threads.pagination import TIMESTAMP, Listing, ThreadsPaginator
 from tap_hubspot_threads.rows import RowReader
+from tap_hubspot_threads.schema import THREAD
+from tap_hubspot_threads.sweep import IdSet
 from tap_hubspot_threads.timestamps import EPOCH
 
 if t.TYPE_CHECKING:
@@ -24,121 +25,32 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
+    from tap_hubspot_threads.bookmark import State
+    from tap_hubspot_threads.pagination import PageToken
     from tap_hubspot_threads.sdk import SeamedTap
 
 
 class ThreadsStream(HubSpotStream):
     """Conversation threads, as HubSpot's "list threads" endpoint returns them.
 
-    Fields and their meaning are from HubSpot's reference of the dated API version
-    2026-09-beta; 2026-09 and v3 have the same.
+    A run reads the threads with a new message (`_changes`). Nothing but a message
+    moves `latestMessageTimestamp`, so when a sweep is due it then reads all others,
+    too (`_sweep`).
     """
 
     name = "threads"
-    primary_keys = ("id",)
-    replication_key = TIMESTAMP
+    primary_keys: t.Sequence[str] = ("id",)
+    replication_key: str | None = TIMESTAMP
+    schema: t.ClassVar[dict[str, t.Any]] = THREAD
     is_sorted = True
-    check_sorted = False
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     """Rows come out of `RowReader` with the schema's fields and types already."""
-
-    schema: t.ClassVar[dict[str, t.Any]] = th.PropertiesList(
-        th.Property(
-            "id",
-            th.StringType(nullable=False),
-            required=True,
-            description="Id of the thread, a string of digits.",
-        ),
-        th.Property(
-            "createdAt",
-            th.DateTimeType,
-            description="When the thread was created.",
-        ),
-        th.Property(
-            "closedAt",
-            th.DateTimeType,
-            description="When the thread was closed; null while it is open.",
-        ),
-        th.Property(
-            "status",
-            th.StringType,
-            description="OPEN or CLOSED; a status that HubSpot adds passes through.",
-        ),
-        th.Property(
-            "latestMessageTimestamp",
-            th.DateTimeType,
-            description="When the latest message was sent or received; null for a "
-            "thread without one. Closing, assigning, archiving and the like do not "
-            "move it.",
-        ),
-        th.Property(
-            "latestMessageSentTimestamp",
-            th.DateTimeType,
-            description="When the latest message was sent from HubSpot.",
-        ),
-        th.Property(
-            "latestMessageReceivedTimestamp",
-            th.DateTimeType,
-            description="When the latest message was received from the contact.",
-        ),
-        th.Property(
-            "assignedTo",
-            th.StringType,
-            description="Actor the thread is assigned to, such as A-2620022: A agent, "
-            "B bot, E e-mail, I integration, L AI agent, S system, V visitor.",
-        ),
-        th.Property(
-            "associatedContactId",
-            th.StringType,
-            description="Id of the contact, or a visitor id that the CRM does not "
-            "know.",
-        ),
-        th.Property(
-            "inboxId",
-            th.StringType,
-            description="Id of the conversations inbox the thread is in.",
-        ),
-        th.Property(
-            "originalChannelId",
-            th.StringType,
-            description="Channel the thread began on: 1000 live chat, 1001 Facebook "
-            "Messenger, 1002 e-mail, 1003 forms, 1007 WhatsApp; custom channels "
-            "have others.",
-        ),
-        th.Property(
-            "originalChannelAccountId",
-            th.StringType,
-            description="Account of that channel, such as one e-mail address.",
-        ),
-        th.Property(
-            "spam",
-            th.BooleanType,
-            description="Whether the thread is marked as spam.",
-        ),
-        th.Property(
-            "archived",
-            th.BooleanType,
-            description="Whether the thread is in the trash, from where HubSpot "
-            "deletes it after 30 days.",
-        ),
-        th.Property(
-            "threadAssociations",
-            th.ObjectType(
-                th.Property(
-                    "associatedTicketId",
-                    th.StringType,
-                    description="Id of the ticket the thread is linked to.",
-                ),
-                additional_properties=False,
-            ),
-            description="CRM objects the thread is linked to.",
-        ),
-    ).to_dict()
 
     def __init__(self, tap: SeamedTap) -> None:
         """Note the moment the run began: no bookmark is set past it."""
         super().__init__(tap, path=_path(tap.config["api_version"]))
         self._run_began = timestamps.from_milliseconds(tap.initialized_at)
+        self._swept = 0
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -158,44 +70,104 @@ class ThreadsStream(HubSpotStream):
             msg = "The catalog asks for what this tap cannot do"
             raise ConfigValidationError(msg, errors=problems)
 
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        # The SDK sends ACTIVATE_VERSION before the first row of a full table, at
+        # which a target deletes what has yet to come, and leaves it deleted if the
+        # run fails. Here it ends a sweep.
+        return False
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, t.Any]] | None:
+        # HubSpot takes one inbox a request.
+        inboxes = dict.fromkeys(self.config.get("inbox_ids") or ())
+        return [{"inboxId": str(inbox)} for inbox in inboxes] or None
+
     @override
     def get_new_paginator(self) -> ThreadsPaginator:
-        return self._paginator(since=None)
+        return ThreadsPaginator(Listing(), self.logger)
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        if self.replication_method == REPLICATION_FULL_TABLE:
-            yield from self._everything()
+        self.set_version(self._version)
+        written = IdSet() if self._sweeps else None
+        if self._is_full_table:
+            yield from self._by_id(context, IdSet())
         else:
-            yield from self._changes(context)
+            bookmark = Bookmark(
+                self.get_context_state(context),
+                key=TIMESTAMP,
+                not_after=self._run_began,
+                logger=self.logger,
+            )
+            since = self._since(bookmark)
+            yield from self._changes(context, bookmark, since, written)
+            if written is None:
+                pass
+            elif self.config["sweep_order"] == "timestamp":
+                yield from self._by_timestamp(context, bookmark, since, written)
+            else:
+                yield from self._by_id(context, written)
+        self._swept += self._sweeps
+        self._reader.report()
 
-    def _changes(self, context: Context | None) -> Iterator[Record]:
-        """Yield the threads with a message since the bookmark, less the overlap.
+    @override
+    def finalize_state_progress_markers(self, state: State | None = None) -> None:
+        # The SDK calls it when all partitions have been read and written. Only now
+        # is a sweep complete; noting it before ACTIVATE_VERSION would lose that
+        # message if the run were killed in between.
+        if self._sweeps and self._swept == len(self._states):
+            if self._emits_versions:
+                self.write_activate_version()
+            if not self._is_full_table:
+                for swept in self._states:
+                    swept[sweep.BEGAN] = self._run_began
+        super().finalize_state_progress_markers(state)
 
-        They come in the order of their latest message, so that the bookmark can
-        follow them row by row: the SDK has written a record when the generator goes
-        on behind its `yield`.
-        """
-        bookmark = Bookmark(
-            self.get_context_state(context),
-            key=TIMESTAMP,
-            not_after=self._run_began,
-            logger=self.logger,
+    def _since(self, bookmark: Bookmark) -> str:
+        """Return where the changes begin: at the bookmark less the overlap."""
+        if bookmark.value is None:
+            return self._start_date
+        overlap = self.config["lookback_seconds"] * 1000
+        return max(
+            self._start_date,
+            timestamps.shift(bookmark.value, milliseconds=-overlap),
         )
-        since = self._start_date
-        if bookmark.value:
-            overlap = self.config["lookback_seconds"] * 1000
-            since = max(since, timestamps.shift(bookmark.value, milliseconds=-overlap))
 
-        reader = self._row_reader()
-        for token, page in self.pages(self._paginator(since=since)):
+    def _changes(
+        self,
+        context: Context | None,
+        bookmark: Bookmark,
+        since: str,
+        written: IdSet | None,
+        written_until: str = "",
+    ) -> Iterator[Record]:
+        """Yield the threads whose latest message is not older than `since`.
+
+        They come in the order of that message, so that the bookmark can follow them
+        row by row: the SDK has written a record when the generator goes on behind
+        its `yield`.
+
+        Args:
+            context: The partition, if there are any.
+            bookmark: Is moved.
+            since: Where to begin.
+            written: Takes the ids, if a sweep follows.
+            written_until: Threads in `written` whose latest message is not newer
+                than this are left out.
+        """
+        for token, records in self._pages_of_records(context, since=since):
             if token.after is None:
                 bookmark.begin_listing()
-            for row in page.rows:
-                record = reader.read(row)
-                timestamp = record[TIMESTAMP]
-                if self._is_wanted(row, timestamp):
-                    yield record
+            for record in records:
+                identity, timestamp = record["id"], record[TIMESTAMP]
+                if written is not None:
+                    if (timestamp or "") <= written_until and identity in written:
+                        continue
+                    written.add(identity)
+                yield record
                 if bookmark.saw(timestamp):
                     self.logger.warning(
                         "HubSpot lists threads out of the order of their latest "
@@ -204,31 +176,108 @@ class ThreadsStream(HubSpotStream):
                     )
             self.write_state()
         bookmark.finish()
-        reader.report()
 
-    def _everything(self) -> Iterator[Record]:
-        """Yield all threads in the order of their id, without a bookmark."""
-        reader = self._row_reader()
-        for _, page in self.pages(self._paginator(since=None)):
-            for row in page.rows:
-                record = reader.read(row)
-                if self._is_wanted(row, record[TIMESTAMP]):
+    def _by_id(self, context: Context | None, written: IdSet) -> Iterator[Record]:
+        """Sweep in the order of the id: all threads but those `written` already.
+
+        The archived ones are listed after the live ones, so that a thread which is
+        archived meanwhile is in one of the two. Where the target deletes what is in
+        neither, they are listed before as well, for the thread that is restored
+        meanwhile.
+        """
+        archived = IdSet()
+        if self._emits_versions:
+            yield from self._archived(context, archived)
+        for _, records in self._pages_of_records(context):
+            for record in records:
+                if record["id"] not in written:
                     yield record
-        reader.report()
+        yield from self._archived(context, archived)
 
-    def _paginator(self, *, since: str | None) -> ThreadsPaginator:
-        filters = []
-        if self._is_selected(("properties", "threadAssociations")):
-            filters.append(("association", "TICKET"))
-        return ThreadsPaginator(Listing(since, tuple(filters)), self.logger)
+    def _by_timestamp(
+        self, context: Context | None, bookmark: Bookmark, since: str, written: IdSet
+    ) -> Iterator[Record]:
+        """Sweep in the order of the latest message: what is older than the changes.
 
-    def _row_reader(self) -> RowReader:
-        return RowReader(
-            self.schema,
-            key="id",
-            is_selected=self._is_selected,
-            logger=self.logger,
-        )
+        On a first run that is nothing, so nothing is listed twice. The changes come
+        first on other runs, too: one that is interrupted here goes on behind them
+        the next time, where a listing from the beginning would never get to them. A
+        thread that gets a message meanwhile moves behind the end that the changes
+        had, so what is behind it is read again.
+        """
+        archived = IdSet()
+        if self._emits_versions:
+            yield from self._archived(context, archived)
+        if since > self._start_date:
+            for _, records in self._pages_of_records(context, since=self._start_date):
+                older = [r for r in records if (r[TIMESTAMP] or "") < since]
+                if records and not older:
+                    break
+                yield from (r for r in older if r["id"] not in written)
+            end = bookmark.reached or since
+            yield from self._changes(context, bookmark, end, written, end)
+        yield from self._archived(context, archived)
+
+    def _archived(self, context: Context | None, seen: IdSet) -> Iterator[Record]:
+        """Yield the archived threads that have not been `seen` in this sweep."""
+        if not self.config["include_archived"]:
+            return
+        for _, records in self._pages_of_records(context, archived=True):
+            for record in records:
+                identity = record["id"]
+                if identity not in seen:
+                    seen.add(identity)
+                    yield record
+
+    def _pages_of_records(
+        self,
+        context: Context | None,
+        *,
+        since: str | None = None,
+        archived: bool = False,
+    ) -> Iterator[tuple[PageToken, list[Record]]]:
+        """Yield the pages of a listing, read, and without what is not wanted."""
+        listing = Listing(since, self._filters(context, archived=archived))
+        read = self._reader.read
+        for token, page in self.pages(ThreadsPaginator(listing, self.logger)):
+            records = []
+            for row in page.rows:
+                record = read(row)
+                if self._is_wanted(row, record):
+                    records.append(record)
+            yield token, records
+
+    def _filters(
+        self, context: Context | None, *, archived: bool
+    ) -> tuple[tuple[str, str], ...]:
+        filters = {
+            "archived": "true" if archived else None,
+            "inboxId": context["inboxId"] if context else None,
+            "associatedContactId": self.config.get("associated_contact_id"),
+            "associatedTicketId": self.config.get("associated_ticket_id"),
+            "threadStatus": self.config.get("thread_status"),
+            "association": "TICKET"
+            if self._is_selected(("properties", "threadAssociations"))
+            else None,
+        }
+        return tuple((k, str(v)) for k, v in filters.items() if v is not None)
+
+    def _is_wanted(self, row: dict[str, t.Any], record: Record) -> bool:
+        """Say whether a row matches the start date and the status asked for.
+
+        HubSpot has no start date in the order of ids, and has been reported to
+        ignore `threadStatus` on its own.
+        """
+        status = self.config.get("thread_status")
+        if status is not None and row.get("status") != status:
+            return False
+        moment = record[TIMESTAMP]
+        if moment is None and self._start_date > EPOCH:
+            try:
+                moment = timestamps.normalize(row["createdAt"])
+            except (KeyError, TypeError, ValueError):
+                return True
+        return moment is None or moment >= self._start_date
 
     def _is_selected(self, breadcrumb: tuple[str, ...]) -> bool:
         """Say whether a field is in the catalog's schema and selected there.
@@ -244,19 +293,52 @@ class ThreadsStream(HubSpotStream):
             schema = schema[part]
         return self.mask[breadcrumb]
 
-    def _is_wanted(self, row: dict[str, t.Any], timestamp: str | None) -> bool:
-        """Say whether a thread is not from before the start date."""
-        if timestamp is None:
-            try:
-                timestamp = timestamps.normalize(row["createdAt"])
-            except (KeyError, TypeError, ValueError):
-                return True
-        return timestamp >= self._start_date
+    @cached_property
+    def _reader(self) -> RowReader:
+        return RowReader(
+            self.schema, key="id", is_selected=self._is_selected, logger=self.logger
+        )
 
     @cached_property
     def _start_date(self) -> str:
         value = self.config.get("start_date")
         return max(EPOCH, timestamps.normalize(value)) if value else EPOCH
+
+    @property
+    def _is_full_table(self) -> bool:
+        return self.replication_method == REPLICATION_FULL_TABLE
+
+    @cached_property
+    def _states(self) -> list[State]:
+        """The states of the stream's partitions, or of the stream without any."""
+        if self.partitions is None:
+            return [self.stream_state]
+        return [self.get_context_state(context) for context in self.partitions]
+
+    @cached_property
+    def _sweeps(self) -> bool:
+        return self._is_full_table or sweep.is_due(
+            self._states,
+            interval_hours=self.config["sweep_interval_hours"],
+            now=self._run_began,
+        )
+
+    @property
+    def _emits_versions(self) -> bool:
+        return self._sweeps and self.config["emit_activate_version_messages"]
+
+    @property
+    def _version(self) -> int | None:
+        """The version of the rows: the second in which their sweep began.
+
+        Rows that come between two sweeps carry the version of the first one, since
+        a target never deletes a row without a version.
+        """
+        if not self.config["emit_activate_version_messages"]:
+            return None
+        if self._sweeps:
+            return timestamps.seconds(self._run_began)
+        return timestamps.seconds(max(sweep.began(state) for state in self._states))
 
 
 def _path(version: str) -> str:

@@ -14,6 +14,7 @@ from tap_hubspot_threads.streams import ThreadsStream
 
 if t.TYPE_CHECKING:
     import click
+    from singer_sdk.io_base import GenericSingerWriter
 
 
 class TapHubSpotThreads(SeamedTap):
@@ -21,7 +22,7 @@ class TapHubSpotThreads(SeamedTap):
 
     name = "tap-hubspot-threads"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings.SETTINGS.to_dict()
-    message_writer_class = MsgSpecWriter
+    message_writer_class: type[GenericSingerWriter[t.Any, t.Any]] = MsgSpecWriter
 
     @override
     def discover_streams(self) -> list[ThreadsStream]:

@@ -59,6 +59,11 @@ def milliseconds_between(earlier: str, later: str) -> int:
     return difference // dt.timedelta(milliseconds=1)
 
 
+def seconds(timestamp: str) -> int:
+    """Return the whole seconds from the epoch to a fixed-width timestamp."""
+    return milliseconds_between(EPOCH, timestamp) // 1000
+
+
 def _render(moment: dt.datetime) -> str:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

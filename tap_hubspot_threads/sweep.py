@@ -1,0 +1,89 @@
+"""When the whole account is read again, and what a run remembers of its rows."""
+
+from __future__ import annotations
+
+import typing as t
+from array import array
+from bisect import bisect_left
+
+from tap_hubspot_threads import timestamps
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_hubspot_threads.bookmark import State
+
+BEGAN = "sweep_began_at"
+"""Key in a bookmark: when the last sweep that was completed had begun."""
+
+_MILLISECONDS_PER_HOUR = 3_600_000
+
+
+def is_due(states: Iterable[State], *, interval_hours: float, now: str) -> bool:
+    """Say whether one of these states lacks a sweep that is younger than the interval.
+
+    Partitions are swept together: what a target deletes at the end of a sweep, it
+    deletes in all of them.
+
+    Args:
+        states: The state of the stream, or of each partition.
+        interval_hours: 0 for never.
+        now: The moment the run began.
+    """
+    if not interval_hours:
+        return False
+    ages = [timestamps.milliseconds_between(began(state), now) for state in states]
+    # A moment ahead of the clock would put the next sweep off for as long.
+    return any(a < 0 or a >= interval_hours * _MILLISECONDS_PER_HOUR for a in ages)
+
+
+def began(state: State) -> str:
+    """Return when the last complete sweep began, the epoch if there was none."""
+    try:
+        return timestamps.normalize(state[BEGAN])
+    except (KeyError, TypeError, ValueError):
+        return timestamps.EPOCH
+
+
+class IdSet:
+    """A set of thread ids at eight to nine bytes each, where a `set` takes some 80.
+
+    A run remembers the threads it has written; an account may hold millions.
+    """
+
+    _SHARDS = 4096
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._shards = [array("q") for _ in range(self._SHARDS)]
+        self._others: set[str] = set()
+
+    def add(self, identity: str) -> None:
+        """Remember an id."""
+        shard, number = self._place(identity)
+        if shard is None:
+            self._others.add(identity)
+            return
+        at = bisect_left(shard, number)
+        if at == len(shard) or shard[at] != number:
+            shard.insert(at, number)
+
+    def __contains__(self, identity: str) -> bool:
+        """Say whether an id is remembered."""
+        shard, number = self._place(identity)
+        if shard is None:
+            return identity in self._others
+        at = bisect_left(shard, number)
+        return at < len(shard) and shard[at] == number
+
+    def _place(self, identity: str) -> tuple[array[int] | None, int]:
+        # Ids are documented as digits. One that is not the text of its own number,
+        # or too long for eight bytes, is kept as text.
+        if identity.isdigit() and len(identity) <= _MOST_DIGITS:
+            number = int(identity)
+            if str(number) == identity:
+                return self._shards[number % self._SHARDS], number
+        return None, 0
+
+
+_MOST_DIGITS = 18
