@@ -1,0 +1,201 @@
+"""Run the tap as its users do, and read what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tap_hubspot_threads.streams import ThreadsStream
+from tap_hubspot_threads.tap import TapHubSpotThreads
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Message: t.TypeAlias = dict[str, t.Any]
+    Row: t.TypeAlias = dict[str, t.Any]
+
+TOKEN = "pat-eu1-7d1f-not-a-real-token"
+
+FIELDS: tuple[str, ...] = tuple(ThreadsStream.schema["properties"])
+
+
+@dataclasses.dataclass
+class Output:
+    """What one run wrote to stdout, whole lines only, and how it ended."""
+
+    messages: list[Message]
+    code: int
+    stderr: str = ""
+
+    @classmethod
+    def parse(cls, stdout: bytes | str, code: int, stderr: str = "") -> Output:
+        """Read Singer messages; a last line that was cut off is left out."""
+        text = stdout.decode() if isinstance(stdout, bytes) else stdout
+        whole = text[: text.rfind("\n") + 1]
+        return cls([json.loads(line) for line in whole.splitlines()], code, stderr)
+
+    @property
+    def records(self) -> list[Row]:
+        """The rows, in the order they were written."""
+        return [m["record"] for m in self.messages if m["type"] == "RECORD"]
+
+    @property
+    def states(self) -> list[dict[str, t.Any]]:
+        """The values of the STATE messages."""
+        return [m["value"] for m in self.messages if m["type"] == "STATE"]
+
+    @property
+    def bookmark(self) -> dict[str, t.Any]:
+        """The stream's bookmark in the last STATE."""
+        bookmark: dict[str, t.Any] = self.states[-1]["bookmarks"]["threads"]
+        return bookmark
+
+    @property
+    def errors(self) -> list[str]:
+        """The messages that were logged as errors."""
+        return self._logged("ERROR")
+
+    @property
+    def warnings(self) -> list[str]:
+        """The messages that were logged as warnings."""
+        return self._logged("WARNING")
+
+    def _logged(self, level: str) -> list[str]:
+        lines = (line.split(" | ", 3) for line in self.stderr.splitlines())
+        return [p[3] for p in lines if len(p) == 4 and p[1].strip() == level]
+
+
+def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
+    """Return a configuration for a fake HubSpot that answers without faults."""
+    return {
+        "access_token": TOKEN,
+        "api_url": url,
+        "sweep_interval_hours": 0,
+        "max_retry_seconds": 5,
+    } | more
+
+
+def written(row: Row) -> Row:
+    """Return what the tap should write for a row of the account.
+
+    All fields, date-times in fixed width, null for what is absent.
+    """
+    expected: Row = dict.fromkeys(FIELDS)
+    for name, value in row.items():
+        if name not in FIELDS:
+            continue
+        schema = ThreadsStream.schema["properties"][name]
+        if schema.get("format") == "date-time" and value is not None:
+            moment = datetime.fromisoformat(value).astimezone(UTC)
+            value = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+        expected[name] = value
+    return expected
+
+
+def start_tap(
+    directory: Path,
+    config: dict[str, t.Any],
+    *arguments: str,
+    state: t.Any = None,
+    catalog: dict[str, t.Any] | None = None,
+    env: dict[str, str] | None = None,
+    stdout: t.Any = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start the command line with its files in a directory of the test's."""
+    command = [sys.executable, "-m", "tap_hubspot_threads"]
+    for name, content in (("config", config), ("state", state), ("catalog", catalog)):
+        if content is not None:
+            path = directory / f"{name}.json"
+            path.write_text(
+                content if isinstance(content, str) else json.dumps(content)
+            )
+            command += [f"--{name}", str(path)]
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=clean_environment() | (env or {}),
+    )
+
+
+def run_tap(
+    directory: Path, config: dict[str, t.Any], *arguments: str, **kwargs: t.Any
+) -> Output:
+    """Run the command line to its end."""
+    process = start_tap(directory, config, *arguments, **kwargs)
+    stdout, stderr = process.communicate(timeout=120)
+    return Output.parse(stdout or b"", process.returncode, stderr.decode())
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what would change a run."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TAP_HUBSPOT_THREADS_")
+        and name not in {"LOGLEVEL", "SINGER_SDK_LOG_CONFIG"}
+        and not name.lower().endswith("_proxy")
+    }
+
+
+def run_here(
+    config: dict[str, t.Any],
+    *,
+    state: dict[str, t.Any] | None = None,
+    catalog: dict[str, t.Any] | None = None,
+) -> Output:
+    """Run the tap in this process: the same messages without a second of start-up.
+
+    Raises:
+        Exception: What the command would have turned into a line on stderr.
+    """
+    with captured_stdout() as stdout:
+        tap = TapHubSpotThreads(
+            config=dict(config),
+            state=json.loads(json.dumps(state)) if state else None,
+            catalog=catalog,
+        )
+        tap.sync_all()
+    return Output.parse(stdout.getvalue(), 0)
+
+
+@contextlib.contextmanager
+def captured_stdout() -> Iterator[io.BytesIO]:
+    """Take what is written to stdout, as bytes."""
+    raw = io.BytesIO()
+    wrapper = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    with contextlib.redirect_stdout(wrapper):
+        yield raw
+    wrapper.detach()  # else the wrapper closes the bytes when it is collected
+
+
+def by_id(rows: Iterable[Row]) -> dict[str, Row]:
+    """Return the newest row of each thread, as an upsert keeps it."""
+    return {row["id"]: row for row in rows}
+
+
+def discover() -> dict[str, t.Any]:
+    """Return the catalog of `--discover`, as a dict of its own."""
+    tap = TapHubSpotThreads(validate_config=False, setup_mapper=False)
+    catalog: dict[str, t.Any] = json.loads(tap.catalog_json_text)
+    return catalog
+
+
+def select(*deselected: str, method: str | None = None) -> dict[str, t.Any]:
+    """Return the catalog with the stream selected, without some of its fields."""
+    catalog = discover()
+    (stream,) = catalog["streams"]
+    if method is not None:
+        stream["replication_method"] = method
+    for entry in stream["metadata"]:
+        name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
+        entry["metadata"]["selected"] = name not in deselected
+    return catalog
