@@ -10,14 +10,12 @@ import traceback
 import typing as t
 from pathlib import Path
 
+import click
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
 from tap_hubspot_threads.sdk import Terminated
-
-if t.TYPE_CHECKING:
-    import click
 
 
 class TapCommand(SingerCommand):
@@ -60,8 +58,11 @@ class TapCommand(SingerCommand):
 
     @override
     def invoke(self, ctx: click.Context) -> t.Any:
+        # Not the parent's: it reports wrong settings with a second line that names
+        # nothing, and leaves the rest to an excepthook with a traceback.
+        logging.captureWarnings(capture=True)
         try:
-            return super().invoke(ctx)
+            return click.Command.invoke(self, ctx)
         except BrokenPipeError:
             # The target has gone and says why itself.
             self.logger.debug("The output was closed by its reader")
@@ -76,20 +77,35 @@ class TapCommand(SingerCommand):
 def _one_line(error: Exception) -> str:
     if isinstance(error, SingerSDKError | FileNotFoundError):
         return " ".join(str(error).split())
-    if isinstance(error, OSError):
-        return f"Cannot write {error.filename or 'the output'}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"Cannot use {error.filename or 'the output'}: {error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            "A file given by --config, --catalog or --state is not JSON, as it is not "
+            "UTF-8 text"
+        )
     if isinstance(error, ValueError) and hasattr(error, "lineno"):  # of any decoder
         return (
             "A file given by --config, --catalog or --state is not JSON, see line "
             f"{error.lineno}"
         )
+    if any(f.filename.endswith("simpleeval.py") for f in _frames(error)):
+        return (
+            "An expression of the setting `stream_maps` ended in "
+            f"{type(error).__name__} for a thread; mend it so that it can be "
+            "evaluated for every thread, fields that are null included"
+        )
     # Not the message: of an error nobody has foreseen, it may quote anything.
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frame = _frames(error)[-1]
     return (
         f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}. "
         "This should not happen; set LOGLEVEL=DEBUG for the traceback, and please "
         "report it"
     )
+
+
+def _frames(error: Exception) -> traceback.StackSummary:
+    return traceback.extract_tb(error.__traceback__)
 
 
 def _abandon_stdout() -> None:

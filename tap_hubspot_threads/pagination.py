@@ -133,10 +133,28 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
     def __init__(self, listing: Listing, logger: logging.Logger) -> None:
         """Start at the first page of a listing."""
         super().__init__(PageToken(listing))
+        self._token = PageToken(listing)
+        self._at_end = False
+        self._pages = 0
         self._logger = logger
         self._sent: set[str] = set()
         self._empty_pages = 0
         self._highest_id = -1
+
+    @property
+    @override
+    def current_value(self) -> PageToken:
+        return self._token
+
+    @property
+    @override
+    def finished(self) -> bool:
+        return self._at_end
+
+    @property
+    @override
+    def count(self) -> int:
+        return self._pages
 
     @override
     def advance(self, response: requests.Response | Page) -> None:
@@ -146,18 +164,18 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
             EndlessListing: If the pages do not get anywhere.
         """
         page = response if isinstance(response, Page) else Page.of(response)
-        self._page_count += 1
+        self._pages += 1
         self._count_empty(page)
-        if self._value.listing.since is None:
+        if self._token.listing.since is None:
             self._check_ids(page)
 
-        if page.after is None or (not page.rows and page.after == self._value.after):
-            self._finished = True
+        if page.after is None or (not page.rows and page.after == self._token.after):
+            self._at_end = True
         elif page.after in self._sent:
-            self._value = self._restart(page)
+            self._token = self._restart(page)
         else:
             self._sent.add(page.after)
-            self._value = self._value._replace(after=page.after)
+            self._token = self._token._replace(after=page.after)
 
     @override
     def continue_if_empty(
@@ -171,7 +189,7 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
     def get_next(self, response: requests.Response) -> PageToken | None:
         """Return what asks for the page after this one, None after the last."""
         after = Page.of(response).after
-        return None if after is None else self._value._replace(after=after)
+        return None if after is None else self._token._replace(after=after)
 
     def _count_empty(self, page: Page) -> None:
         self._empty_pages = 0 if page.rows else self._empty_pages + 1
@@ -197,7 +215,7 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
         self._highest_id = highest
 
     def _restart(self, page: Page) -> PageToken:
-        listing = self._value.listing
+        listing = self._token.listing
         reached = max((_timestamp(row) for row in page.rows), default="")
         if listing.since is None or reached <= listing.since:
             msg = (

@@ -40,6 +40,7 @@ class RowReader:
         *,
         key: str,
         is_selected: IsSelected,
+        flattened: bool = False,
         logger: logging.Logger,
     ) -> None:
         """Take the field names, their types and what is selected from the catalog.
@@ -48,10 +49,13 @@ class RowReader:
             schema: JSON schema of the stream.
             key: The field that no row may lack.
             is_selected: Says of a catalog breadcrumb whether it is selected.
+            flattened: Write an object that is null as one of nulls. The SDK flattens
+                only what is an object, and a row would lack the columns.
             logger: Where warnings go.
         """
         self._key = key
         self._logger = logger
+        self._flattened = flattened
         self._warned: set[str] = set()
         self._unreadable: Counter[str] = Counter()
         self._fields = _Fields(schema["properties"], (), is_selected)
@@ -66,7 +70,7 @@ class RowReader:
             msg = "HubSpot answered with a row that is not an object"
             raise UnreadableAnswer(msg)
         identity = row.get(self._key)
-        if identity is None or identity == "" or isinstance(identity, (dict, list)):
+        if identity == "" or type(identity) not in {str, int}:
             msg = (
                 f"HubSpot answered with a row without `{self._key}`; nothing of its "
                 "page was written. Run again, and report it to HubSpot if it stays"
@@ -109,6 +113,8 @@ class RowReader:
             elif value is not None:
                 value = None
                 self._warn_unreadable(prefix + name, identity)
+            if value is None and self._flattened:
+                value = self._convert({}, nested, identity, f"{prefix}{name}.")
             record[name] = value
         return record
 

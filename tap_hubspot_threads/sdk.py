@@ -57,7 +57,9 @@ class SeamedTap(Tap):
         # fractions as text; read as text here, they are converted with the check.
         names = cls.settings_schema()["properties"]
         as_text = {"properties": {name: {"type": "string"} for name in names}}
-        return parse_environment_config(as_text, cls._env_var_prefix)
+        values = parse_environment_config(as_text, cls._env_var_prefix)
+        # An empty variable must not hide what a file says.
+        return {name: value for name, value in values.items() if value.strip()}
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -96,7 +98,7 @@ class SeamedStream(RESTStream[Token], t.Generic[Token]):
     def __init__(self, tap: SeamedTap, *, path: str) -> None:
         """Attach to the tap."""
         super().__init__(tap, path=path)
-        self._writes_batches = self.get_batch_config(self.config) is not None
+        self._writes_batches = bool(self.config.get("batch_config"))
 
     def write_state(self) -> None:
         """Write a STATE message with what the state is now, unless it was just written.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 import typing as t
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+import requests
 from singer_sdk import typing as th
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
@@ -78,7 +80,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "api_version",
-        th.StringType(pattern=r"^(v3|\d{4}-\d{2}(-beta)?)$"),
+        th.StringType(pattern=r"^(v3|[0-9]{4}-[0-9]{2}(-beta)?)$"),
         default="2026-09-beta",
         title="API version",
         description="`v3` or a dated version, `YYYY-MM` or `YYYY-MM-beta`.",
@@ -152,7 +154,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "request_timeout",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=3600),
         default=60,
         title="Request timeout in seconds",
         description="How long HubSpot may keep silent in the middle of an answer "
@@ -191,9 +193,9 @@ def complete(config: Config, schema: dict[str, t.Any]) -> list[str]:
     _clean(config, properties)
     errors = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
     wrong = {_setting(error): _explain(error, properties) for error in errors}
-    sound = {name: value for name, value in config.items() if name not in wrong}
+    sound = {name: None if name in wrong else config[name] for name in config}
     for check in _CHECKS:
-        wrong |= {n: problem for n, problem in check(sound).items() if n not in wrong}
+        wrong = check(sound) | wrong
     return [f"Setting `{name}` {problem}" for name, problem in sorted(wrong.items())]
 
 
@@ -212,11 +214,23 @@ def _clean(config: Config, properties: dict[str, t.Any]) -> None:
             del config[name]
         elif isinstance(value, str) and name in properties:
             config[name] = _converted(value.strip(), properties[name])
-        elif isinstance(value, Decimal):  # how the SDK reads fractions from a file
-            config[name] = float(value)
+        elif isinstance(value, (Decimal, float, list)):
+            config[name] = _plain(value)
     for name, setting in properties.items():
         if "default" in setting:
             config.setdefault(name, setting["default"])
+
+
+def _plain(value: t.Any) -> t.Any:  # noqa: ANN401
+    """Return a number as a float or, if it is whole, as an int; also those in a list.
+
+    The SDK reads fractions from a file as Decimal, and HubSpot takes no `limit=50.0`.
+    """
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, (Decimal, float)) and math.isfinite(value):
+        return int(value) if value == int(value) else float(value)
+    return value
 
 
 def _converted(text: str, setting: dict[str, t.Any]) -> t.Any:  # noqa: ANN401
@@ -228,7 +242,7 @@ def _converted(text: str, setting: dict[str, t.Any]) -> t.Any:  # noqa: ANN401
         value = json.loads(text)
     except ValueError:
         return {"true": True, "false": False}.get(text.lower(), text)
-    return value
+    return _plain(value)
 
 
 def _setting(error: ValidationError) -> str:
@@ -290,6 +304,20 @@ def _check_credential(config: Config) -> dict[str, str]:
     return {}
 
 
+def _check_numbers(config: Config) -> dict[str, str]:
+    return {
+        name: "must be a finite number"
+        for name, value in config.items()
+        if isinstance(value, float | Decimal) and not math.isfinite(value)
+    }
+
+
+def _check_flattening(config: Config) -> dict[str, str]:
+    if config.get("flattening_enabled") and "flattening_max_depth" not in config:
+        return {"flattening_max_depth": "is missing; `flattening_enabled` needs it"}
+    return {}
+
+
 def _check_batches(config: Config) -> dict[str, str]:
     # BATCH files skip the maps, and a masked column would be written in clear; see
     # https://github.com/meltano/sdk/issues/1117.
@@ -298,19 +326,23 @@ def _check_batches(config: Config) -> dict[str, str]:
             "batch_config": "cannot be combined with `stream_maps`, which BATCH files "
             "would skip; leave one of them out"
         }
+    batches = config.get("batch_config") or {"encoding": {}, "storage": {}}
+    known = {"encoding", "storage", "batch_size"}
+    if not {"encoding", "storage"} <= batches.keys() <= known:
+        return {"batch_config": "must be an object with `encoding` and `storage`"}
     return {}
 
 
 def _check_date(config: Config) -> dict[str, str]:
     try:
-        timestamps.normalize(config.get("start_date", timestamps.EPOCH))
+        timestamps.normalize(config.get("start_date") or timestamps.EPOCH)
     except ValueError:
         return {"start_date": "must be a date-time such as 2024-01-31T00:00:00Z"}
     return {}
 
 
 def _check_url(config: Config) -> dict[str, str]:
-    url = config.get("api_url", "")
+    url = config.get("api_url") or "https://api.hubapi.com"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -324,6 +356,11 @@ def _check_url(config: Config) -> dict[str, str]:
         }
     if parts.username or parts.password or parts.query or parts.fragment:
         return {"api_url": "must be https://, a host and at most a port and a path"}
+    try:
+        host.encode("idna")
+        requests.Request("GET", url).prepare()
+    except (requests.RequestException, UnicodeError):
+        return {"api_url": "must be an address such as https://api.hubapi.com"}
     if re.search(r"[\s{}\\]", url):
         return {"api_url": "holds a character that an address cannot have"}
     return {}
@@ -345,6 +382,8 @@ def _check_contact(config: Config) -> dict[str, str]:
 
 _CHECKS = (
     _check_credential,
+    _check_numbers,
+    _check_flattening,
     _check_date,
     _check_url,
     _check_contact,

@@ -296,7 +296,11 @@ class ThreadsStream(HubSpotStream):
     @cached_property
     def _reader(self) -> RowReader:
         return RowReader(
-            self.schema, key="id", is_selected=self._is_selected, logger=self.logger
+            self.schema,
+            key="id",
+            is_selected=self._is_selected,
+            flattened=bool(self.config.get("flattening_enabled")),
+            logger=self.logger,
         )
 
     @cached_property

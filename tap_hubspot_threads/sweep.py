@@ -51,7 +51,7 @@ class IdSet:
     A run remembers the threads it has written; an account may hold millions.
     """
 
-    _SHARDS = 4096
+    _SHARDS = 1024
 
     def __init__(self) -> None:
         """Start empty."""

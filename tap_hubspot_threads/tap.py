@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_hubspot_threads import bookmark, settings
@@ -24,6 +26,34 @@ class TapHubSpotThreads(SeamedTap):
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings.SETTINGS.to_dict()
     message_writer_class: type[GenericSingerWriter[t.Any, t.Any]] = MsgSpecWriter
 
+    def __init__(self, **arguments: t.Any) -> None:  # noqa: ANN401
+        """Take what the SDK's `Tap` takes, except for paths.
+
+        Raises:
+            ConfigValidationError: If the settings, the catalog or the state cannot be
+                run with.
+        """
+        problems = [
+            f"The file given by --{name} does not hold a JSON object"
+            for name in ("catalog", "state")
+            if not isinstance(arguments.get(name), dict | Catalog | None)
+        ]
+        catalog = arguments.get("catalog")
+        if not problems and isinstance(catalog, dict):
+            try:
+                arguments["catalog"] = Catalog.from_dict(
+                    {"streams": [*catalog["streams"]]}
+                )
+            except (AttributeError, KeyError, TypeError, ValueError):
+                problems.append(
+                    "The file given by --catalog is no Singer catalog; make one with "
+                    "--discover"
+                )
+        if problems:
+            msg = "A file cannot be used"
+            raise ConfigValidationError(msg, errors=problems)
+        super().__init__(**arguments)
+
     @override
     def discover_streams(self) -> list[ThreadsStream]:
         return [ThreadsStream(self)]
@@ -38,6 +68,18 @@ class TapHubSpotThreads(SeamedTap):
         for name in settings.unknown(config, schema):
             self.logger.warning("`%s` is no setting of this tap; left out", name)
         return settings.complete(config, schema)
+
+    @override
+    @classmethod
+    def cb_config(cls, *arguments: t.Any, **more: t.Any) -> t.Any:
+        try:
+            return super().cb_config(*arguments, **more)
+        except (TypeError, ValueError) as error:
+            if hasattr(error, "lineno") or isinstance(error, UnicodeDecodeError):
+                raise  # no JSON at all
+            msg = "A file cannot be used"
+            problem = "The file given by --config does not hold a JSON object"
+            raise ConfigValidationError(msg, errors=[problem]) from error
 
     @override
     @classmethod

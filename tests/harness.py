@@ -6,12 +6,16 @@ import contextlib
 import dataclasses
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
 import typing as t
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+
+from singer_sdk.logging import ConsoleFormatter
 
 from tap_hubspot_threads.streams import ThreadsStream
 from tap_hubspot_threads.tap import TapHubSpotThreads
@@ -95,40 +99,50 @@ def written(row: Row) -> Row:
         schema = ThreadsStream.schema["properties"][name]
         if schema.get("format") == "date-time" and value is not None:
             moment = datetime.fromisoformat(value).astimezone(UTC)
-            value = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+            value = (
+                moment.strftime("%Y-%m-%dT%H:%M:%S.")
+                + f"{moment.microsecond // 1000:03}Z"
+            )
         expected[name] = value
     return expected
 
 
 def start_tap(
     directory: Path,
-    config: dict[str, t.Any],
+    config: t.Any,
     *arguments: str,
     state: t.Any = None,
-    catalog: dict[str, t.Any] | None = None,
+    catalog: t.Any = None,
     env: dict[str, str] | None = None,
     stdout: t.Any = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start the command line with its files in a directory of the test's."""
-    command = [sys.executable, "-m", "tap_hubspot_threads"]
-    for name, content in (("config", config), ("state", state), ("catalog", catalog)):
-        if content is not None:
-            path = directory / f"{name}.json"
-            path.write_text(
-                content if isinstance(content, str) else json.dumps(content)
-            )
-            command += [f"--{name}", str(path)]
+    """Start the command line with its files in a directory of the test's.
+
+    A text is written to its file as it is, None makes no file.
+    """
+    options = _files(directory, config=config, state=state, catalog=catalog)
     return subprocess.Popen(
-        [*command, *arguments],
+        [sys.executable, "-m", "tap_hubspot_threads", *options, *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=clean_environment() | (env or {}),
     )
 
 
-def run_tap(
-    directory: Path, config: dict[str, t.Any], *arguments: str, **kwargs: t.Any
-) -> Output:
+def _files(directory: Path, **contents: t.Any) -> list[str]:
+    """Write the files that are given to the command; return its options."""
+    options: list[str] = []
+    for name, content in contents.items():
+        if content is not None:
+            path = directory / f"{name}.json"
+            path.write_text(
+                content if isinstance(content, str) else json.dumps(content)
+            )
+            options += [f"--{name}", str(path)]
+    return options
+
+
+def run_tap(directory: Path, config: t.Any, *arguments: str, **kwargs: t.Any) -> Output:
     """Run the command line to its end."""
     process = start_tap(directory, config, *arguments, **kwargs)
     stdout, stderr = process.communicate(timeout=120)
@@ -167,14 +181,66 @@ def run_here(
     return Output.parse(stdout.getvalue(), 0)
 
 
+def run_command_here(
+    directory: Path, config: t.Any, *arguments: str, **files: t.Any
+) -> Output:
+    """Run the command in this process, from its options to its exit code."""
+    command = TapHubSpotThreads.get_singer_command()
+    options = _files(directory, config=config, **files)
+    stdout, stderr = io.BytesIO(), io.StringIO()
+    handler = logging.StreamHandler(stderr)
+    handler.setFormatter(ConsoleFormatter())
+    root, hook = logging.getLogger(), sys.excepthook
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    code: str | int | None = 0
+    try:
+        with (
+            captured_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            warnings.catch_warnings(),
+        ):
+            command.main([*options, *arguments], prog_name="tap-hubspot-threads")
+    except SystemExit as end:
+        code = end.code
+    finally:
+        logging.captureWarnings(capture=False)
+        root.removeHandler(handler)
+        root.setLevel(level)
+        sys.excepthook = hook
+    return Output.parse(stdout.getvalue(), int(code or 0), stderr.getvalue())
+
+
 @contextlib.contextmanager
-def captured_stdout() -> Iterator[io.BytesIO]:
+def captured_stdout(raw: io.BytesIO | None = None) -> Iterator[io.BytesIO]:
     """Take what is written to stdout, as bytes."""
-    raw = io.BytesIO()
+    raw = io.BytesIO() if raw is None else raw
     wrapper = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
-    with contextlib.redirect_stdout(wrapper):
-        yield raw
-    wrapper.detach()  # else the wrapper closes the bytes when it is collected
+    try:
+        with contextlib.redirect_stdout(wrapper):
+            yield raw
+    finally:
+        wrapper.detach()  # else the wrapper closes the bytes when it is collected
+
+
+def missing_at_states(output: Output, rows: Iterable[Row]) -> set[str]:
+    """Return the threads that a STATE covers although they were not written before.
+
+    A bookmark says that all threads older than it are in the warehouse.
+    """
+    latest = {row["id"]: row.get("latestMessageTimestamp") for row in rows}
+    written_before: set[str] = set()
+    missing: set[str] = set()
+    for message in output.messages:
+        if message["type"] == "RECORD":
+            written_before.add(message["record"]["id"])
+        elif message["type"] == "STATE":
+            bookmark = message["value"].get("bookmarks", {}).get("threads", {})
+            reached = bookmark.get("replication_key_value", "")
+            covered = {i for i, moment in latest.items() if moment and moment < reached}
+            missing |= covered - written_before
+    return missing
 
 
 def by_id(rows: Iterable[Row]) -> dict[str, Row]:

@@ -1,0 +1,198 @@
+"""How the endpoint answers where HubSpot's contract is unknown or disagrees.
+
+What is known is not switchable: the server is strict about it. Each switch here stands
+for a reading of something that is inferred, unknown or documented in two ways, or for a
+behaviour that has been seen and may come back at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+Cursors = Literal["key", "offset"]
+LastPage = Literal["missing", "null", "empty", "next_null", "next_empty", "echo"]
+Link = Literal["right", "other_path", "other_host", "missing"]
+Window = Literal["fixed", "rolling"]
+
+VERSIONS = ("2026-09-beta", "2026-09", "v3")
+
+
+@dataclass(kw_only=True)
+class Contract:
+    """One reading of the contract; may be changed between two requests."""
+
+    seed: Annotated[
+        int,
+        "seed of everything below that is random",
+    ] = 0
+    versions: Annotated[
+        tuple[str, ...],
+        "versions that are served; it is unknown when the beta path goes away",
+    ] = VERSIONS
+
+    inclusive: Annotated[
+        bool,
+        "latestMessageTimestampAfter includes its own moment, as measured; one page "
+        "of the reference says 'after'",
+    ] = True
+    cursor: Annotated[
+        Cursors,
+        "what a cursor holds: the place of the last row, or a number of rows",
+    ] = "key"
+    cursor_encoded: Annotated[
+        bool,
+        "cursors arrive percent-encoded, as has been seen",
+    ] = False
+    cursor_bound: Annotated[
+        bool,
+        "a cursor is refused with another query than the one that made it",
+    ] = True
+    last_page: Annotated[
+        LastPage,
+        "how a listing ends: paging is missing, null or {}, paging.next is null or "
+        "{}, or (echo) an empty page follows whose cursor is the one just sent",
+    ] = "missing"
+    link: Annotated[
+        Link,
+        "where paging.next.link points, which nobody should follow",
+    ] = "right"
+    default_limit: Annotated[
+        int,
+        "rows of a page when no limit is sent; unknown",
+    ] = 100
+
+    empty_every: Annotated[
+        int,
+        "pages after which empty ones with a new cursor come; 0 for never",
+    ] = 0
+    empty_run: Annotated[
+        int,
+        "how many empty pages come in a row",
+    ] = 1
+    short_pages: Annotated[
+        bool,
+        "pages have a random number of rows, from one to the limit",
+    ] = False
+    swapped: Annotated[
+        float,
+        "share of neighbours that a page in timestamp order has the wrong way round",
+    ] = 0.0
+    loop_at: Annotated[
+        int,
+        "page, from 2, of a listing that has rows and repeats an earlier cursor; 0 for "
+        "none",
+    ] = 0
+    loop_times: Annotated[
+        int,
+        "how often that happens; 0 for always",
+    ] = 0
+    loop_length: Annotated[
+        int,
+        "pages that the repeated cursor goes back; 1 repeats the one just sent",
+    ] = 1
+
+    moves: Annotated[
+        int,
+        "threads that get a message whenever a page in timestamp order is served",
+    ] = 0
+    moves_by_id: Annotated[
+        int,
+        "the same for pages in id order",
+    ] = 0
+    moves_most: Annotated[
+        int,
+        "how many such messages in all, so that every listing ends",
+    ] = 1000
+    late_seconds: Annotated[
+        float,
+        "seconds of the account's clock until a late message becomes visible",
+    ] = 0.0
+    late_share: Annotated[
+        float,
+        "share of messages that are late",
+    ] = 0.25
+
+    nulls: Annotated[
+        bool,
+        "fields without a value are null instead of absent",
+    ] = False
+    bare_associations: Annotated[
+        bool,
+        "threadAssociations is {} instead of absent where there is no ticket",
+    ] = False
+    status_ignored: Annotated[
+        bool,
+        "threadStatus has no effect without associatedContactId, as a client reported",
+    ] = False
+    archived_by_timestamp: Annotated[
+        bool,
+        "archived=true may be sorted by timestamp; otherwise a 400",
+    ] = False
+    silent_last: Annotated[
+        bool,
+        "threads without a message come last in timestamp order instead of not at all",
+    ] = False
+    property_narrows: Annotated[
+        bool,
+        "property has an effect on the list; otherwise it is only accepted",
+    ] = False
+    gzip: Annotated[
+        bool,
+        "answers are compressed for clients that accept it",
+    ] = False
+
+    delay: Annotated[
+        float,
+        "seconds that each request takes",
+    ] = 0.0
+    quota: Annotated[
+        int,
+        "requests allowed in a window; 0 for no limit",
+    ] = 0
+    quota_window_seconds: Annotated[
+        float,
+        "length of that window",
+    ] = 10.0
+    quota_window: Annotated[
+        Window,
+        "a window that begins anew when it is over, or one that rolls",
+    ] = "fixed"
+    quota_per_second: Annotated[
+        int,
+        "requests allowed in a second; 0 for no limit",
+    ] = 0
+    quota_per_day: Annotated[
+        int,
+        "requests allowed in all; 0 for no limit",
+    ] = 0
+    quota_headers: Annotated[
+        bool,
+        "answers carry the X-HubSpot-RateLimit headers",
+    ] = True
+
+    @classmethod
+    def awkward(cls, **changes: Any) -> Contract:
+        """Every awkward switch at which a complete listing is still possible.
+
+        `changes` are applied on top. Left out are what can hide a thread from a run
+        (late visibility and, while threads move, offset cursors or threads without a
+        message at the end), what ends a run (loops), moves in `id` order, which a
+        listing that has passed cannot see, and `bare_associations`, because rows are
+        then not equal to the account's. Moves change the account: compare afterwards.
+        """
+        switches: dict[str, Any] = {
+            "inclusive": False,
+            "cursor_encoded": True,
+            "last_page": "echo",
+            "link": "other_host",
+            "empty_every": 4,
+            "empty_run": 3,
+            "short_pages": True,
+            "swapped": 0.1,
+            "moves": 1,
+            "nulls": True,
+            "status_ignored": True,
+            "gzip": True,
+        }
+        return cls(**switches | changes)

@@ -1,0 +1,95 @@
+"""One thread, which rows it answers to, and how rows are ordered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+Row = dict[str, Any]
+
+_ID_BITS = 64
+_ID_MASK = (1 << _ID_BITS) - 1
+_LAST = (1 << 62) - 1
+
+OPTIONAL_FIELDS = (
+    "assignedTo",
+    "closedAt",
+    "latestMessageTimestamp",
+    "latestMessageSentTimestamp",
+    "latestMessageReceivedTimestamp",
+)
+
+
+class Entry(NamedTuple):
+    """A thread: its row as the API shows it, and what the row alone does not tell."""
+
+    row: Row
+    latest: int | None
+    """Moment of the last message."""
+    archived_at: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The id as the number that `id` order compares."""
+        return int(self.row["id"])
+
+    @property
+    def ticket(self) -> str | None:
+        """The ticket that the thread is linked to."""
+        associations: dict[str, str] = self.row.get("threadAssociations") or {}
+        return associations.get("associatedTicketId")
+
+    def text(self, *, tickets: bool) -> str:
+        """Give the JSON of the row, with or without its associations."""
+        row = self.row
+        if not tickets and "threadAssociations" in row:
+            row = {name: row[name] for name in row if name != "threadAssociations"}
+        return msgspec.json.encode(row).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which threads a query lists, and in which order."""
+
+    archived: bool = False
+    inbox: str | None = None
+    contact: str | None = None
+    ticket: str | None = None
+    status: str | None = None
+    by_message: bool = False
+    """Order by last message instead of by id."""
+    silent_last: bool = False
+    """Threads without a message come last in that order, instead of not at all."""
+
+    def key(self, entry: Entry) -> int | None:
+        """Give the place of a thread in this order, or None where it is not in it."""
+        row = entry.row
+        if (
+            row["archived"] is not self.archived
+            or (self.inbox is not None and row["inboxId"] != self.inbox)
+            or (self.contact is not None and row["associatedContactId"] != self.contact)
+            or (self.ticket is not None and entry.ticket != self.ticket)
+            or (self.status is not None and row["status"] != self.status)
+        ):
+            return None
+        return self.place(entry.number, entry.latest)
+
+    def place(self, number: int, latest: int | None) -> int | None:
+        """Give the place of a thread that is known to be selected."""
+        if not self.by_message:
+            return number
+        if latest is not None:
+            return message_key(latest, number)
+        return message_key(_LAST, number) if self.silent_last else None
+
+
+def message_key(latest: int, number: int = 0) -> int:
+    """Pack a place in the order of last messages, where ids settle ties."""
+    return latest << _ID_BITS | number
+
+
+def number_of(key: int) -> int:
+    """Give the id at a place of either order."""
+    return key & _ID_MASK

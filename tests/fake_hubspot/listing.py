@@ -1,0 +1,254 @@
+"""One page of a listing: the account's rows, answered as the contract says."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from .cursor import Cursor, read_cursor
+from .entry import OPTIONAL_FIELDS, Selection, message_key, number_of
+from .errors import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .account import Account
+    from .contract import Contract
+    from .entry import Entry
+    from .query import Query
+
+_ENDS: dict[str, bytes] = {
+    "missing": b"}",
+    "null": b',"paging":null}',
+    "empty": b',"paging":{}}',
+    "next_null": b',"paging":{"next":null}}',
+    "next_empty": b',"paging":{"next":{}}}',
+    "echo": b"}",
+}
+
+
+class Page(NamedTuple):
+    """An answer to a list request."""
+
+    content: bytes
+    rows: int
+
+
+class Listing:
+    """Answers list requests; remembers only what a loop and its own chance need."""
+
+    def __init__(self) -> None:
+        """Begin without memory."""
+        self._moves = 0
+        self._loops = 0
+        self._sent: dict[int, list[str]] = {}
+
+    def page(
+        self,
+        account: Account,
+        query: Query,
+        contract: Contract,
+        link: Callable[[str], str],
+    ) -> Page:
+        """Answer one request; `link` makes the URL for a cursor."""
+        with account.lock:
+            cursor = _read(query, contract)
+            if contract.moves or contract.moves_by_id:
+                self._move(account, query, contract, cursor)
+            places = _Places(account, query, contract)
+            start = places.start(cursor)
+            empty = _is_empty(contract, cursor.page)
+            length = 0 if empty else _length(query, contract, cursor)
+            keys = places.take(start, length)
+            more = start + len(keys) < places.count
+            texts = places.texts(keys)
+        _swap(texts, query, contract, cursor)
+        texts = _transformed(texts, query, contract)
+
+        position = cursor.position
+        if keys:
+            last = start + len(keys)
+            position = last if cursor.kind == "offset" else keys[-1]
+        following: str | None = None
+        if more or empty or (contract.last_page == "echo" and texts):
+            following = Cursor(
+                cursor.kind, query.signature, cursor.page + 1, position
+            ).write(encoded=contract.cursor_encoded)
+        elif contract.last_page == "echo" and query.after is not None:
+            following = cursor.write(encoded=contract.cursor_encoded)
+        if texts:
+            following = self._loop(query, contract, cursor, following)
+        return Page(_content(texts, following, contract, link), len(texts))
+
+    def _move(
+        self, account: Account, query: Query, contract: Contract, cursor: Cursor
+    ) -> None:
+        """Send messages in some threads, unless the listing is at its end."""
+        moves = contract.moves if query.by_message else contract.moves_by_id
+        places = _Places(account, query, contract)
+        if places.start(cursor) >= places.count:
+            return
+        for _ in range(min(moves, contract.moves_most - self._moves)):
+            chance = random.Random(f"{contract.seed}:{self._moves}")
+            self._moves += 1
+            if ids := account.order(Selection()):
+                account.message(str(ids[chance.randrange(len(ids))]))
+
+    def _loop(
+        self, query: Query, contract: Contract, cursor: Cursor, following: str | None
+    ) -> str | None:
+        """Repeat an earlier cursor where the contract says so."""
+        if not contract.loop_at:
+            return following
+        if query.after is None:
+            self._sent.pop(query.signature, None)
+            return following
+        sent = self._sent.setdefault(query.signature, [])
+        sent.append(cursor.write(encoded=contract.cursor_encoded))
+        del sent[: -contract.loop_length]
+        enough = contract.loop_times and self._loops >= contract.loop_times
+        if cursor.page + 1 != contract.loop_at or enough:
+            return following
+        self._loops += 1
+        return sent[0]
+
+
+class _Places:
+    """The places of a query's rows in their order, as the read side shows them."""
+
+    def __init__(self, account: Account, query: Query, contract: Contract) -> None:
+        self._account = account
+        self._query = query
+        self._contract = contract
+        ignored = contract.status_ignored and query.contact is None
+        self._selection = Selection(
+            archived=query.archived,
+            inbox=query.inbox,
+            contact=query.contact,
+            ticket=query.ticket,
+            status=None if ignored else query.status,
+            by_message=query.by_message,
+            silent_last=contract.silent_last and query.by_message,
+        )
+        self._stale: dict[int, Entry] = {}
+        self._keys = account.order(self._selection)
+        if contract.late_seconds:
+            late = account.lagging(contract.late_seconds, contract.late_share)
+            if late:
+                self._keys = self._shown(late)
+        self._first = 0
+        if query.bound is not None:
+            bound = message_key(query.bound if contract.inclusive else query.bound + 1)
+            self._first = bisect_left(self._keys, bound)
+        self.count = len(self._keys) - self._first
+
+    def start(self, cursor: Cursor) -> int:
+        """Give the number of rows before the page of a cursor."""
+        if cursor.position < 0:
+            return 0
+        if cursor.kind == "offset":
+            return min(cursor.position, self.count)
+        if self._query.descending:
+            return len(self._keys) - bisect_left(self._keys, cursor.position)
+        return max(0, bisect_right(self._keys, cursor.position) - self._first)
+
+    def take(self, start: int, length: int) -> list[int]:
+        """Give some places in the order of the query."""
+        if self._query.descending:
+            end = len(self._keys) - start
+            return self._keys[max(self._first, end - length) : end][::-1]
+        start += self._first
+        return self._keys[start : start + length]
+
+    def texts(self, keys: list[int]) -> list[str]:
+        """Give the rows at some places."""
+        tickets = self._query.tickets
+        if not self._stale:
+            return self._account.texts(map(number_of, keys), tickets=tickets)
+        texts: list[str] = []
+        for number in map(number_of, keys):
+            if number in self._stale:
+                texts.append(self._stale[number].text(tickets=tickets))
+            else:
+                texts += self._account.texts([number], tickets=tickets)
+        return texts
+
+    def _shown(self, late: dict[int, Entry | None]) -> list[int]:
+        keys = [key for key in self._keys if number_of(key) not in late]
+        listed = {number_of(key) for key in self._keys}
+        for number, before in late.items():
+            if before is None or number not in listed:
+                continue
+            key = self._selection.key(before)
+            if key is not None:
+                self._stale[number] = before
+                keys.append(key)
+        keys.sort()
+        return keys
+
+
+def _read(query: Query, contract: Contract) -> Cursor:
+    if query.after is None:
+        return Cursor(contract.cursor, query.signature, 0)
+    cursor = read_cursor(query.after)
+    if contract.cursor_bound and cursor.signature != query.signature:
+        message = "the paging cursor belongs to another query"
+        raise bad_request(message, parameter="after")
+    return cursor
+
+
+def _is_empty(contract: Contract, page: int) -> bool:
+    if not contract.empty_every:
+        return False
+    return page % (contract.empty_every + contract.empty_run) >= contract.empty_every
+
+
+def _length(query: Query, contract: Contract, cursor: Cursor) -> int:
+    if not contract.short_pages:
+        return query.limit
+    text = f"{contract.seed}:{query.signature}:{cursor.page}"
+    return 1 + zlib.crc32(text.encode()) % query.limit
+
+
+def _swap(texts: list[str], query: Query, contract: Contract, cursor: Cursor) -> None:
+    if not (contract.swapped and query.by_message):
+        return
+    chance = random.Random(f"{contract.seed}:{cursor}").random
+    for place in range(1, len(texts), 2):
+        if chance() < contract.swapped:
+            texts[place - 1], texts[place] = texts[place], texts[place - 1]
+
+
+def _transformed(texts: list[str], query: Query, contract: Contract) -> list[str]:
+    narrowed = contract.property_narrows and query.properties
+    bare = contract.bare_associations and query.tickets
+    if not (contract.nulls or bare or narrowed):
+        return texts
+    optional = OPTIONAL_FIELDS + ("threadAssociations",) * query.tickets
+    absent: dict[str, Any] = dict.fromkeys(optional) if contract.nulls else {}
+    if bare:
+        absent["threadAssociations"] = {}
+    rows = [absent | row for row in map(msgspec.json.decode, texts)]
+    if narrowed:
+        kept = {"id", *query.properties}
+        rows = [{name: row[name] for name in row if name in kept} for row in rows]
+    return [msgspec.json.encode(row).decode() for row in rows]
+
+
+def _content(
+    texts: list[str],
+    following: str | None,
+    contract: Contract,
+    link: Callable[[str], str],
+) -> bytes:
+    results = b'{"results":[' + ",".join(texts).encode() + b"]"
+    if following is None:
+        return results + _ENDS[contract.last_page]
+    after = {"after": following}
+    if contract.link != "missing":
+        after["link"] = link(following)
+    return results + b',"paging":' + msgspec.json.encode({"next": after}) + b"}"

@@ -1,0 +1,78 @@
+"""Rate limits, and headers that tell the truth about them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .errors import RefusalError, rate_limited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .contract import Contract
+
+_UNLIMITED = 1_000_000
+
+
+class Quota:
+    """Counts the requests of one account and refuses those over a limit."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        """Count by a clock."""
+        self._monotonic = monotonic
+        self._served: deque[float] = deque()
+        self._window_began = float("-inf")
+        self._today = 0
+
+    def take(self, contract: Contract) -> RefusalError | None:
+        """Count a request that is served, or give its refusal."""
+        now = self._monotonic()
+        self._forget(now, contract)
+        lately = sum(1 for at in self._served if at > now - 1)
+        if contract.quota_per_day and self._today >= contract.quota_per_day:
+            return rate_limited("DAILY", "You have reached your daily limit.")
+        if contract.quota and self._used(now, contract) >= contract.quota:
+            return rate_limited(
+                "TEN_SECONDLY_ROLLING",
+                "You have reached your ten_secondly_rolling limit.",
+            )
+        if contract.quota_per_second and lately >= contract.quota_per_second:
+            return rate_limited("SECONDLY", "You have reached your secondly limit.")
+        if now - self._window_began >= contract.quota_window_seconds:
+            self._window_began = now
+        self._served.append(now)
+        self._today += 1
+        return None
+
+    def headers(self, contract: Contract, *, oauth: bool) -> dict[str, str]:
+        """Give the headers that every answer carries."""
+        if not contract.quota_headers:
+            return {}
+        now = self._monotonic()
+        self._forget(now, contract)
+        most = contract.quota or _UNLIMITED
+        headers = {
+            "X-HubSpot-RateLimit-Max": most,
+            "X-HubSpot-RateLimit-Remaining": most - self._used(now, contract),
+            "X-HubSpot-RateLimit-Interval-Milliseconds": round(
+                contract.quota_window_seconds * 1000
+            ),
+        }
+        if not oauth:
+            daily = contract.quota_per_day or _UNLIMITED
+            headers["X-HubSpot-RateLimit-Daily"] = daily
+            headers["X-HubSpot-RateLimit-Daily-Remaining"] = daily - self._today
+        return {name: str(max(0, value)) for name, value in headers.items()}
+
+    def _used(self, now: float, contract: Contract) -> int:
+        if contract.quota_window == "rolling":
+            return len(self._served)
+        if now - self._window_began >= contract.quota_window_seconds:
+            return 0
+        return sum(1 for at in self._served if at >= self._window_began)
+
+    def _forget(self, now: float, contract: Contract) -> None:
+        kept = max(contract.quota_window_seconds, 1.0)
+        while self._served and self._served[0] <= now - kept:
+            self._served.popleft()

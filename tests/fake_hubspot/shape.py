@@ -1,0 +1,105 @@
+"""What the data of an account look like.
+
+The switches of the data, beside those of the answering behaviour in ``contract``. Each
+one is off, or at an ordinary value, by default; ``Shape.awkward()`` turns all of them
+on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from .moments import render, render_mixed, render_short
+
+Timestamps = Literal["fraction", "no_zero_fraction", "mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The traits of seeded threads; a share is a number from 0 to 1."""
+
+    closed: Annotated[
+        float,
+        "share of threads that are CLOSED and have closedAt",
+    ] = 0.6
+    unassigned: Annotated[
+        float,
+        "share of threads without assignedTo",
+    ] = 0.2
+    visitors: Annotated[
+        float,
+        "share of threads whose contact is a visitor id that the CRM does not know",
+    ] = 0.1
+    tickets: Annotated[
+        float,
+        "share of threads with a ticket",
+    ] = 0.3
+    spam: Annotated[
+        float,
+        "share of threads marked as spam",
+    ] = 0.03
+    archived: Annotated[
+        float,
+        "share of threads archived at some time in the last 30 days",
+    ] = 0.0
+    silent: Annotated[
+        float,
+        "share of threads without a message, so without latestMessageTimestamp",
+    ] = 0.0
+    tied: Annotated[
+        float,
+        "share of bursts of threads whose last messages share one millisecond",
+    ] = 0.0
+    tie_size: Annotated[
+        int,
+        "threads in a burst; more than the largest page unless told otherwise",
+    ] = 700
+    timestamps: Annotated[
+        Timestamps,
+        "form of date-times: always milliseconds, no fraction where it is zero, or "
+        "mixed precision and offsets",
+    ] = "fraction"
+    whole_seconds: Annotated[
+        float,
+        "share of threads whose last message falls on a whole second",
+    ] = 0.0
+    new_status: Annotated[
+        float,
+        "share of threads with a status that HubSpot has not invented yet",
+    ] = 0.0
+    new_field: Annotated[
+        float,
+        "share of threads with a field that no schema knows, channelMood",
+    ] = 0.0
+    unicode: Annotated[
+        bool,
+        "texts that are not ASCII in the new status, the new field, assignedTo",
+    ] = False
+    inboxes: Annotated[
+        int,
+        "number of inboxes, the first with the most threads",
+    ] = 4
+
+    @classmethod
+    def awkward(cls, **changes: Any) -> Shape:
+        """Every awkward trait at once; `changes` are applied on top."""
+        traits: dict[str, Any] = {
+            "archived": 0.03,
+            "silent": 0.02,
+            "tied": 0.2,
+            "timestamps": "mixed",
+            "whole_seconds": 0.15,
+            "new_status": 0.02,
+            "new_field": 0.1,
+            "unicode": True,
+        }
+        return cls(**traits | changes)
+
+    def text(self, us: int, choice: int) -> str:
+        """Write a moment in this account's form; `choice` picks one where mixed."""
+        if self.timestamps == "fraction":
+            return render(us)
+        if self.timestamps == "no_zero_fraction":
+            return render_short(us)
+        return render_mixed(us, choice)

@@ -1,0 +1,60 @@
+"""What arrives at the server and what it sends back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .errors import JSON_HEADERS, RefusalError
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
+    from .faults import Fault
+
+
+@dataclass(slots=True)
+class SeenRequest:
+    """A request as it arrived, and how it was answered."""
+
+    method: str
+    path: str
+    params: list[tuple[str, str]]
+    """The parameters in their order, decoded once."""
+    headers: CIMultiDict[str]
+    """The headers, which are found in upper and lower case."""
+    at: float
+    """When it arrived, by the server's clock: ``time.monotonic()`` unless told."""
+    number: int = 0
+    """Its number among the requests of its kind, from 1."""
+    body: bytes = b""
+    status: int = 0
+    """Status of the answer; 0 until there is one, and where none was given."""
+    rows: int = 0
+    """Number of rows in the answer."""
+    fault: Fault | None = None
+    """What the request met instead of a proper answer."""
+
+    @property
+    def for_token(self) -> bool:
+        """Whether it asked for an access token, and not for threads."""
+        return self.path.startswith("/oauth/")
+
+    def param(self, name: str) -> str | None:
+        """Give the first value of a parameter."""
+        return next((value for key, value in self.params if key == name), None)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is to be sent."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: dict(JSON_HEADERS))
+    rows: int = 0
+
+    @classmethod
+    def of(cls, refusal: RefusalError) -> Answer:
+        """Give the answer that a refusal is."""
+        return cls(refusal.status, refusal.content, JSON_HEADERS | refusal.headers)
