@@ -18,6 +18,7 @@ from typing_extensions import override
 from tap_hubspot_threads import retry
 from tap_hubspot_threads.auth import OAuthToken, StaticToken
 from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
+from tap_hubspot_threads.pace import Pace
 from tap_hubspot_threads.pagination import Page, PageToken
 from tap_hubspot_threads.sdk import SeamedStream
 
@@ -128,13 +129,24 @@ class HubSpotStream(SeamedStream[PageToken]):
         )
 
     def _fetch(self, token: PageToken) -> Page:
-        response = self._send(self._prepared(token))
+        response = self._ask(token)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self.credential.renew(
             response.request
         ):
-            response = self._send(self._prepared(token))
+            response = self._ask(token)
         self.validate_response(response)
         return Page.of(response)
+
+    def _ask(self, token: PageToken) -> requests.Response:
+        request = self._prepared(token)
+        with self._pace.turn() as learn:
+            response = self._send(request)
+            learn(response.headers)
+        return response
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.logger)
 
     def _prepared(self, token: PageToken) -> requests.PreparedRequest:
         page = PageContext(stream_context=None, next_page_token=token)

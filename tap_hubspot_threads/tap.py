@@ -39,11 +39,9 @@ class TapHubSpotThreads(SeamedTap):
             if not isinstance(arguments.get(name), dict | Catalog | None)
         ]
         catalog = arguments.get("catalog")
-        if not problems and isinstance(catalog, dict):
+        if isinstance(catalog, dict):
             try:
-                arguments["catalog"] = Catalog.from_dict(
-                    {"streams": [*catalog["streams"]]}
-                )
+                arguments["catalog"] = _catalog(catalog)
             except (AttributeError, KeyError, TypeError, ValueError):
                 problems.append(
                     "The file given by --catalog is no Singer catalog; make one with "
@@ -85,3 +83,9 @@ class TapHubSpotThreads(SeamedTap):
     @classmethod
     def get_singer_command(cls) -> click.Command:
         return TapCommand.wrap(super().get_singer_command(), cls.logger)
+
+
+def _catalog(content: dict[str, t.Any]) -> Catalog:
+    if not isinstance(content["streams"], list):
+        raise TypeError
+    return Catalog.from_dict(content)

@@ -1,0 +1,123 @@
+"""Staying below HubSpot's limit of requests, instead of running into it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+import typing as t
+from collections import deque
+
+if t.TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+
+_MAX = "X-HubSpot-RateLimit-Max"
+_REMAINING = "X-HubSpot-RateLimit-Remaining"
+_INTERVAL = "X-HubSpot-RateLimit-Interval-Milliseconds"
+
+
+class Pace:
+    """Says when the next request may be sent; may be used from several threads.
+
+    Every answer tells how many requests a window allows, how many are left in it,
+    and how long it is (100 to 250 in ten seconds, by subscription). Whether the
+    window rolls is unknown, so it is taken to: counted are the requests that are
+    under way or were answered within its length, which is no fewer than HubSpot can
+    count. What HubSpot says is gone beyond these, others have used; then a tenth of
+    the limit is left to them. From half the limit on, requests are spread evenly.
+    """
+
+    LEFT_TO_OTHERS = 0.1
+
+    LONGEST_WINDOW = 60.0
+    """Seconds; a longer one is not HubSpot's, and not waited for."""
+
+    SLACK = 0.05
+    """Seconds added to the window, for two clocks that do not run alike."""
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start without a limit: the first answer names it."""
+        self._logger = logger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._limit = math.inf
+        self._window = 0.0
+        self._others = 0
+        self._answered: deque[float] = deque()
+        self._under_way = 0
+        self._last_sent = -math.inf
+        self._has_slowed_down = False
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Callable[[Mapping[str, str]], None]]:
+        """Wait for a turn to send one request, and take the headers of its answer.
+
+        Yields:
+            A function to be called with the headers, if there is an answer.
+        """
+        while (delay := self._take()) > 0:
+            time.sleep(delay)
+        try:
+            yield self._read
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._answered.append(self._clock())
+
+    def _take(self) -> float:
+        """Take a turn, or return the seconds after which to ask again."""
+        with self._lock:
+            now = self._clock()
+            while self._answered and self._answered[0] <= now - self._window:
+                self._answered.popleft()
+            delay = self._delay(now)
+            if delay > 0:
+                self._say_so()
+                return delay
+            self._under_way += 1
+            self._last_sent = now
+            return 0.0
+
+    def _delay(self, now: float) -> float:
+        used = len(self._answered) + self._under_way
+        allowed = self._limit
+        if self._others:
+            allowed -= self._others + math.ceil(self._limit * self.LEFT_TO_OTHERS)
+        if used >= max(allowed, 1):
+            if not self._answered:
+                return self._window / self._limit  # all are under way
+            return max(self._answered[0] + self._window - now, 0.001)
+        if used > self._limit / 2:
+            return self._last_sent + self._window / self._limit - now
+        return 0.0
+
+    def _read(self, headers: Mapping[str, str]) -> None:
+        try:
+            limit = int(headers[_MAX])
+            remaining = int(headers[_REMAINING])
+            window = int(headers[_INTERVAL]) / 1000
+        except (KeyError, ValueError, OverflowError):
+            return
+        if limit <= 0 or not 0 < window <= self.LONGEST_WINDOW:
+            return
+        with self._lock:
+            self._limit = limit
+            self._window = window + self.SLACK
+            own = len(self._answered) + self._under_way
+            self._others = max(0, limit - remaining - own)
+
+    def _say_so(self) -> None:
+        if not self._has_slowed_down:
+            self._has_slowed_down = True
+            self._logger.info(
+                "Slowing down to stay below HubSpot's limit of %d requests in %.0f s",
+                self._limit,
+                self._window,
+            )
