@@ -131,6 +131,7 @@ def test_a_loop_in_id_order_is_an_error() -> None:
     contract = Contract(loop_at=4)
     with FakeHubSpot(Account(size=400), contract, token=TOKEN) as hubspot:
         with pytest.raises(EndlessListing):
-            run_here(settings(hubspot.url, page_size=50), catalog=select(method="FULL_TABLE"))
+            run_here(
+                settings(hubspot.url, page_size=50), catalog=select(method="FULL_TABLE")
+            )
         assert len(hubspot.requests) < 10
-
