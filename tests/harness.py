@@ -13,7 +13,6 @@ import sys
 import typing as t
 import warnings
 from datetime import UTC, datetime
-from pathlib import Path
 
 from singer_sdk.logging import ConsoleFormatter
 
@@ -22,6 +21,7 @@ from tap_hubspot_threads.tap import TapHubSpotThreads
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     Message: t.TypeAlias = dict[str, t.Any]
     Row: t.TypeAlias = dict[str, t.Any]
@@ -97,13 +97,11 @@ def written(row: Row) -> Row:
         if name not in FIELDS:
             continue
         schema = ThreadsStream.schema["properties"][name]
+        expected[name] = value
         if schema.get("format") == "date-time" and value is not None:
             moment = datetime.fromisoformat(value).astimezone(UTC)
-            value = (
-                moment.strftime("%Y-%m-%dT%H:%M:%S.")
-                + f"{moment.microsecond // 1000:03}Z"
-            )
-        expected[name] = value
+            text = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+            expected[name] = f"{text}Z"
     return expected
 
 

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from typing_extensions import override
 
 from tap_hubspot_threads import bookmark, pagination, streams, timestamps
 from tap_hubspot_threads.errors import HubSpotError
@@ -67,6 +68,7 @@ class CutOff(io.BytesIO):
         super().__init__()
         self._left = lines
 
+    @override
     def write(self, data: t.Any) -> int:
         """Write one message, or kill the run."""
         if self._left is not None:
@@ -143,6 +145,7 @@ class Machine(RuleBasedStateMachine):
         for _ in range(size):
             self.change("create", 0)
 
+    @override
     def teardown(self) -> None:
         """End the server."""
         if hasattr(self, "hubspot"):

@@ -49,7 +49,7 @@ def run_to_end(account: Account, contract: Contract, **more: t.Any) -> Output:
 @pytest.mark.parametrize("order", ["id", "timestamp"])
 @pytest.mark.parametrize("reading", READINGS)
 def test_every_thread_arrives_under_every_reading(reading: str, order: str) -> None:
-    """Each reading of the API, alone, brings the whole account, and no row twice."""
+    """Each reading of the API, alone, brings the account, and no row twice."""
     shape = Shape(archived=0.05, tied=0.2, tie_size=120, timestamps="mixed")
     output = run_to_end(
         Account(size=700, shape=shape),
@@ -62,7 +62,7 @@ def test_every_thread_arrives_under_every_reading(reading: str, order: str) -> N
 
 @pytest.mark.parametrize("page_size", [1, 7, 499, 500])
 def test_the_page_size_does_not_matter(page_size: int) -> None:
-    """Pages smaller than a burst of equal timestamps lose nothing, nor do large ones."""
+    """Pages smaller than a burst of equal timestamps lose nothing."""
     account = Account(size=60, shape=Shape(tied=0.5, tie_size=20))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, page_size=page_size))
@@ -72,7 +72,7 @@ def test_the_page_size_does_not_matter(page_size: int) -> None:
 
 
 def test_a_cursor_is_sent_as_it_was_before_it_was_encoded() -> None:
-    """HubSpot has been seen to encode cursors, and refuses one that is encoded twice."""
+    """HubSpot has been seen to encode cursors; it refuses one encoded twice."""
     contract = Contract(cursor_encoded=True)
     with FakeHubSpot(Account(size=120), contract, token=TOKEN) as hubspot:
         run_here(settings(hubspot.url, page_size=50))

@@ -10,8 +10,9 @@ import pytest
 from tap_hubspot_threads import timestamps
 from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.sweep import IdSet
+from tap_hubspot_threads.tap import TapHubSpotThreads
 from tests import harness
-from tests.fake_hubspot import Account, Contract, Fault, FaultPlan, FakeHubSpot, Shape
+from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault, FaultPlan, Shape
 from tests.harness import (
     TOKEN,
     Output,
@@ -40,7 +41,7 @@ def truth(account: Account) -> dict[str, dict[str, t.Any]]:
 
 def listings(requests: list[SeenRequest]) -> list[str]:
     """Say which listings were read, each once, in their order."""
-    names = []
+    names: list[str] = []
     for request in requests:
         name = "archived" if request.param("archived") == "true" else "live"
         name += f" by {request.param('sort')}"
@@ -180,7 +181,7 @@ def test_an_interrupted_sweep_is_due_again(order: str) -> None:
 
 def run_here_into(config: dict[str, t.Any]) -> None:
     """Run in this process, with stdout as it is."""
-    harness.TapHubSpotThreads(config=dict(config)).sync_all()
+    TapHubSpotThreads(config=dict(config)).sync_all()
 
 
 def test_a_thread_that_moves_while_older_ones_are_swept_arrives() -> None:
@@ -382,8 +383,8 @@ def test_remembered_ids_are_exact() -> None:
         remembered.add(number)
         remembered.add(number)
     assert [number in remembered for number in ids] == [True, False] * 4 + [True]
-    many = random.Random(1).sample(range(10**12), 20_000)
+    many = [str(n) for n in random.Random(1).sample(range(10**12), 20_000)]
     for number in many[:10_000]:
-        remembered.add(str(number))
-    assert all(str(number) in remembered for number in many[:10_000])
-    assert not any(str(number) in remembered for number in many[10_000:])
+        remembered.add(number)
+    assert all(number in remembered for number in many[:10_000])
+    assert not any(number in remembered for number in many[10_000:])
