@@ -248,13 +248,13 @@ class HubSpotStream(SeamedStream[PageToken]):
         parts = [
             f"{name} {self._without_secrets(error[name])}"
             for name in ("category", "message", "correlationId", "policyName")
-            if error.get(name)
+            if isinstance(error.get(name), str)
         ]
         said = f" ({'; '.join(parts)})" if parts else ""
         return f"HubSpot answered with status {response.status_code}{said}"
 
-    def _without_secrets(self, value: object) -> str:
-        text = " ".join(str(value).split())
+    def _without_secrets(self, text: str) -> str:
+        text = " ".join(text.split())
         for secret in self.credential.secrets:
             text = text.replace(secret, "***")
         text = "".join(c for c in text if c.isprintable())

@@ -37,7 +37,13 @@ class Rule(t.NamedTuple):
 
 
 RULES: dict[str, Rule] = {
-    "no connection": Rule(0, 1, "refused, reset, cut short, DNS, TLS or timeout"),
+    # Refused, reset, cut in the middle, DNS, TLS, connect and read timeouts.
+    "no connection": Rule(
+        0,
+        1,
+        "check the network, the setting `api_url`, and the proxy and certificate "
+        "variables of the environment",
+    ),
     "not JSON": Rule(0, 1, "a proxy's page, or half an answer"),
     "408": Rule(0, 1, "HubSpot waited too long for the request"),
     "423": Rule(2, 1, "locked for a moment"),
@@ -118,7 +124,7 @@ def retry_after(header: str | None) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

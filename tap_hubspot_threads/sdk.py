@@ -66,7 +66,9 @@ class SeamedTap(Tap):
         # The SDK writes STATE from within the handler, where a message may be
         # half written, and exits with 0. Raising unwinds to the command, which
         # writes STATE between two messages.
-        signal.signal(signum, signal.SIG_IGN)
+        # A terminal and a runner may both send one: the second must not cut that off.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         raise Terminated(signum, self)
 
 
