@@ -10,18 +10,26 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import typing as t
 import warnings
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 from singer_sdk.logging import ConsoleFormatter
 
+from tap_hubspot_threads.auth import OAuthToken
+from tap_hubspot_threads.pace import Pace
 from tap_hubspot_threads.streams import ThreadsStream
 from tap_hubspot_threads.tap import TapHubSpotThreads
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    import pytest
+
+    from tests.fake_hubspot import FakeHubSpot
 
     Message: t.TypeAlias = dict[str, t.Any]
     Row: t.TypeAlias = dict[str, t.Any]
@@ -163,20 +171,32 @@ def run_here(
     *,
     state: dict[str, t.Any] | None = None,
     catalog: dict[str, t.Any] | None = None,
+    began: int | None = None,
 ) -> Output:
     """Run the tap in this process: the same messages without a second of start-up.
+
+    Args:
+        config: The settings.
+        state: Left as it is.
+        catalog: The catalog, that of discovery without one.
+        began: When the run begins by the tap's clock, in milliseconds; now if None.
 
     Raises:
         Exception: What the command would have turned into a line on stderr.
     """
     with captured_stdout() as stdout:
-        tap = TapHubSpotThreads(
+        tap = (clocked(began) if began is not None else TapHubSpotThreads)(
             config=dict(config),
             state=json.loads(json.dumps(state)) if state else None,
             catalog=catalog,
         )
         tap.sync_all()
     return Output.parse(stdout.getvalue(), 0)
+
+
+def clocked(began: int) -> type[TapHubSpotThreads]:
+    """Return the tap with a clock that stands at some milliseconds."""
+    return type("Clocked", (TapHubSpotThreads,), {"initialized_at": began})
 
 
 def run_command_here(
@@ -263,3 +283,70 @@ def select(*deselected: str, method: str | None = None) -> dict[str, t.Any]:
         name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
         entry["metadata"]["selected"] = name not in deselected
     return catalog
+
+
+class StillClock:
+    """A clock that only sleeping moves on, so that a test waits for nothing."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Take note of a wait, which is then over."""
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def share_with_tap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make the tap take it for the world's clock, and sleep by it."""
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        for kind in (OAuthToken, Pace):
+            defaults = kind.__init__.__kwdefaults__
+            assert defaults is not None
+            monkeypatch.setitem(defaults, "clock", self)
+
+
+def oauth_settings(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
+    """Return a configuration with the app's credential in place of a token."""
+    app = hubspot.oauth
+    return (
+        settings(
+            hubspot.url,
+            access_token=None,
+            client_id=app.client_id,
+            client_secret=app.client_secret,
+            refresh_token=app.refresh_token,
+        )
+        | more
+    )
+
+
+def secrets_of(hubspot: FakeHubSpot) -> list[str]:
+    """Return every value that a run against this server must not show."""
+    app = hubspot.oauth
+    forms = (dict(parse_qsl(r.body.decode())) for r in hubspot.token_requests)
+    sent = [form.get("refresh_token", "") for form in forms]
+    app_itself = [app.client_id, app.client_secret, app.refresh_token]
+    known = [hubspot.token, *app_itself, *app.issued, *sent]
+    return [secret for secret in dict.fromkeys(known) if secret]
+
+
+@contextlib.contextmanager
+def captured_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
+    """Take what any library logs in this process, as the command would print it."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(ConsoleFormatter())
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(level)
+    try:
+        yield text
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)

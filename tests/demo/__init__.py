@@ -1,0 +1,1 @@
+"""The demo: the whole pipeline, for an account that does not exist."""

@@ -1,0 +1,87 @@
+"""The account of the demo: one that does not exist, and moves on a day at each run.
+
+It is made from a seed, so the report can make it again and compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import random
+from pathlib import Path
+
+from tests.fake_hubspot import Account, Shape
+
+SIZE = 5_000
+SEED = 2026
+FIRST_DAY = "2026-01-31T18:00:00Z"
+YEARS = 1.5
+# What the tap reads in its incremental runs: no archived threads, and none without a
+# message.
+SHAPE = Shape(
+    archived=0.0, silent=0.0, timestamps="mixed", whole_seconds=0.15, unicode=True
+)
+MESSAGES_A_DAY = 40
+NEW_THREADS_A_DAY = 8
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclasses.dataclass
+class Run:
+    """What one run of the demo did, written down beside the DuckDB file.
+
+    Attributes:
+        day: How many days the account had moved on.
+        requests: How many requests the fake HubSpot answered.
+        written: How many threads the tap wrote.
+    """
+
+    day: int
+    requests: int = 0
+    written: int = 0
+
+    @classmethod
+    def last(cls) -> Run | None:
+        """Return the last run, None where none is known."""
+        try:
+            return cls(**json.loads(cls._file().read_text()))
+        except (OSError, TypeError, ValueError):
+            return None
+
+    def save(self) -> None:
+        """Make this the last run."""
+        self._file().write_text(json.dumps(dataclasses.asdict(self)) + "\n")
+
+    @staticmethod
+    def _file() -> Path:
+        return ROOT / "demo.json"
+
+
+def account_on(day: int) -> Account:
+    """Make the account as it is after some days."""
+    account = Account(SIZE, SEED, now=FIRST_DAY, years=YEARS, shape=SHAPE)
+    for number in range(day):
+        _live_a_day(account, random.Random(f"{SEED} {number}"))
+    return account
+
+
+def _live_a_day(account: Account, chance: random.Random) -> None:
+    """Let happen what an incremental run can see: all of it comes with a message."""
+    evening = account.clock.now + dt.timedelta(days=1)
+    old = chance.sample(account.live_ids(), MESSAGES_A_DAY)
+    events = [*old, *[None] * NEW_THREADS_A_DAY]
+    chance.shuffle(events)
+    for thread in events:
+        account.clock.advance(seconds=chance.randrange(60, 1200))
+        if thread is None:
+            like = account.thread(chance.choice(old))
+            account.create(inboxId=like["inboxId"])
+            continue
+        if account.thread(thread)["status"] == "CLOSED":
+            account.reopen(thread)
+        account.message(thread, sent=chance.random() < 0.5)
+        if chance.random() < 0.3:
+            account.close(thread)
+    account.clock.set(evening)

@@ -1,0 +1,152 @@
+"""What no message brings, in the tables that were loaded, and what is deleted there."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+import typing as t
+
+import psycopg
+import pytest
+
+from tests.demo.truth import differences
+from tests.fake_hubspot import Account, FakeHubSpot
+from tests.harness import TOKEN, run_here, settings
+from tests.meltano_project import environment, in_duckdb, in_postgres
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Output
+    from tests.meltano_project import Project
+
+pytestmark = pytest.mark.xdist_group("meltano")
+
+SIZE = 2_000
+
+
+def load(project: Project, loader: str, config: dict[str, t.Any], run: Output) -> None:
+    """Give the messages of a run to a loader, as Meltano does."""
+    path = project.root / f"{loader}.json"
+    path.write_text(json.dumps(config))
+    subprocess.run(
+        [project.root / f".meltano/loaders/{loader}/venv/bin/{loader}"]
+        + ["--config", str(path)],
+        input="".join(f"{json.dumps(message)}\n" for message in run.messages),
+        text=True,
+        encoding="utf-8",
+        env=environment(),
+        capture_output=True,
+        check=True,
+    )
+
+
+def change(account: Account) -> list[str]:
+    """Let an hour pass, of a thousand: ten close, five are archived, two purged.
+
+    Three get a message. Return the purged ones.
+    """
+    account.clock.advance(hours=1)
+    threads = iter(random.Random(5).sample(account.live_ids(), SIZE * 20 // 1000))
+    for _ in range(SIZE * 10 // 1000):
+        thread = next(threads)
+        is_open = account.thread(thread)["status"] == "OPEN"
+        (account.close if is_open else account.reopen)(thread)
+    for _ in range(SIZE * 5 // 1000):
+        account.archive(next(threads))
+    for _ in range(SIZE * 3 // 1000):
+        account.message(next(threads))
+    purged = list(threads)
+    for thread in purged:
+        account.purge(thread)
+    return purged
+
+
+def test_a_sweep_makes_the_tables_equal_to_the_account(
+    project: Project, postgres: str, tmp_path: Path
+) -> None:
+    """DuckDB and PostgreSQL hold the account after a sweep, field by field."""
+    account = Account(size=SIZE, seed=11)
+    warehouse = tmp_path / "file.duckdb"
+    loaders = {
+        "target-duckdb": {"path": str(warehouse), "default_target_schema": "swept"},
+        "target-postgres": {
+            "sqlalchemy_url": postgres,
+            "default_target_schema": "swept",
+        },
+    }
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(hubspot.url, sweep_interval_hours=12)
+        first = run_here(config)
+        purged = change(account)
+        hourly = run_here(config, state=first.states[-1])
+        hubspot.forget()
+        due = config | {"sweep_interval_hours": 1e-6}
+        swept = run_here(due, state=hourly.states[-1])
+        requests = len(hubspot.requests)
+    assert len(hourly.records) < 20
+    assert requests == 1 + -(-len(account.live_ids()) // 500) + 1
+    for loader, setting in loaders.items():
+        for run in (first, hourly, swept):
+            load(project, loader, setting, run)
+    # Without ACTIVATE_VERSION nothing tells a table that a thread is gone.
+    gone = {f"thread {thread} is not in the account" for thread in purged}
+    for loaded in (
+        in_duckdb(project, warehouse, schema="swept"),
+        in_postgres(postgres, schema="swept"),
+    ):
+        assert set(differences(account.threads(), loaded)) == gone
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_postgres_deletes_what_a_sweep_did_not_bring(
+    project: Project, postgres: str, hard: bool
+) -> None:
+    """With ACTIVATE_VERSION, purged threads are deleted, or marked as such."""
+    account = Account(size=300, seed=12)
+    schema = "hard" if hard else "soft"
+    loader = {
+        "sqlalchemy_url": postgres,
+        "default_target_schema": schema,
+        "hard_delete": hard,
+    }
+
+    def run(
+        state: dict[str, t.Any] | None, hours: float, began: int | None = None
+    ) -> dict[str, t.Any]:
+        output = run_here(
+            settings(
+                hubspot.url,
+                sweep_interval_hours=hours,
+                emit_activate_version_messages=True,
+            ),
+            state=state,
+            began=began,
+        )
+        load(project, "target-postgres", loader, output)
+        return output.states[-1]
+
+    def in_table() -> dict[str, bool]:
+        with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
+            query = f"SELECT id, _sdc_deleted_at IS NOT NULL FROM {schema}.threads"
+            return dict(connection.execute(query.encode()).fetchall())
+
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        state = run(None, hours=12)
+        late = account.create()
+        account.message(late)
+        state = run(state, hours=12)  # a row between two sweeps
+        purged = {*account.live_ids()[:10], late}
+        for thread in purged:
+            account.purge(thread)
+        state = run(state, hours=12)
+        assert purged <= in_table().keys()
+        assert not any(in_table().values())
+        run(state, hours=12, began=round(time.time() + 12.1 * 3_600) * 1000)
+    deleted = {thread for thread, is_deleted in in_table().items() if is_deleted}
+    assert deleted == (set() if hard else purged)
+    rows = in_postgres(postgres, schema=schema)
+    alive = [row for row in rows if row["id"] not in deleted]
+    assert list(differences(account.threads(), alive)) == []
