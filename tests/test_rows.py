@@ -378,7 +378,8 @@ def test_any_json_is_a_record_of_the_schema_or_an_unreadable_answer(
     rows: list[t.Any],
 ) -> None:
     """No row ends a run with a crash, and none reaches a target in another form."""
-    quiet = logging.Logger("quiet", logging.CRITICAL)
+    quiet = logging.getLogger("quiet")
+    quiet.setLevel(logging.CRITICAL)
     read_row = reader(quiet).read
     for sent in rows:
         try:

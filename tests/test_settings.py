@@ -179,7 +179,7 @@ def test_without_a_credential_the_missing_setting_is_named(
         ),
         ({"flattening_enabled": True}, {"flattening_max_depth"}),
     ],
-    ids=str,
+    ids=lambda names: "+".join(sorted(names)),
 )
 def test_settings_that_do_not_go_together_are_told(
     config: Config, named: set[str]

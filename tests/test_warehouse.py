@@ -31,9 +31,9 @@ def load(project: Project, loader: str, config: dict[str, t.Any], run: Output) -
     """Give the messages of a run to a loader, as Meltano does."""
     path = project.root / f"{loader}.json"
     path.write_text(json.dumps(config))
+    program = project.root / f".meltano/loaders/{loader}/venv/bin/{loader}"
     subprocess.run(
-        [project.root / f".meltano/loaders/{loader}/venv/bin/{loader}"]
-        + ["--config", str(path)],
+        [program, "--config", path],
         input="".join(f"{json.dumps(message)}\n" for message in run.messages),
         text=True,
         encoding="utf-8",
