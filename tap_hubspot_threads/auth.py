@@ -7,6 +7,7 @@ of half an hour; see HubSpot's reference of ``/oauth/2026-03/token``.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import typing as t
@@ -21,9 +22,12 @@ if t.TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
-    Send: t.TypeAlias = Callable[[requests.PreparedRequest], requests.Response]
+    Send: t.TypeAlias = Callable[[requests.PreparedRequest], "TokenAnswer"]
 
 OAUTH_SETTINGS = ("client_id", "client_secret", "refresh_token")
+
+TOKEN = re.compile(r"[\x21-\x7e]+")
+"""What can stand in a header: anything else was copied wrongly."""
 
 _REMEDIES = {
     "BAD_REFRESH_TOKEN": "the setting `refresh_token` is wrong or was revoked; "
@@ -36,6 +40,60 @@ _REMEDIES = {
     "authorize the app again and set the new `refresh_token`",
 }
 """By the ``status`` of a failed refresh, as HubSpot's clients have met it."""
+
+
+class TokenAnswer(t.NamedTuple):
+    """What the token endpoint hands out; 0 and "" for what it does not say."""
+
+    access_token: str
+    expires_in: float
+    refresh_token: str
+
+    @classmethod
+    def of(cls, response: requests.Response) -> TokenAnswer:
+        """Read an answer of whatever status is not worth another try.
+
+        Raises:
+            PassingFault: If the status is 200 and the body is not JSON.
+            RequestRefused: If there is another status.
+            UnreadableAnswer: If there is no token in it.
+        """
+        try:
+            body = msgspec.json.decode(response.content)
+        except (msgspec.DecodeError, RecursionError) as error:
+            if response.status_code == requests.codes.ok:
+                msg = (
+                    "HubSpot's token endpoint answered 200 with a body that is not JSON"
+                )
+                raise PassingFault(msg, kind="not JSON") from error
+            body = None
+        body = body if isinstance(body, dict) else {}
+        if response.status_code != requests.codes.ok:
+            raise _refusal(response.status_code, body.get("status"))
+        token, lifetime = body.get("access_token"), body.get("expires_in")
+        if not isinstance(token, str) or not TOKEN.fullmatch(token):
+            msg = (
+                "HubSpot's token endpoint answered 200 without an `access_token`; "
+                "check the setting `api_url`"
+            )
+            raise UnreadableAnswer(msg)
+        rotated = body.get("refresh_token")
+        return cls(
+            access_token=token,
+            expires_in=float(lifetime)
+            if isinstance(lifetime, int | float) and lifetime > 0
+            else 0.0,
+            refresh_token=rotated if isinstance(rotated, str) else "",
+        )
+
+
+def _refusal(status_code: int, status: object) -> RequestRefused:
+    remedy = _REMEDIES.get(status) if isinstance(status, str) else None
+    named = f" {status}" if remedy else ""
+    return RequestRefused(
+        f"HubSpot refused to refresh the OAuth token (status {status_code}{named}). "
+        f"Remedy: {remedy or f'check {OAuthToken.settings}'}"
+    )
 
 
 class Credential(requests.auth.AuthBase):
@@ -124,8 +182,7 @@ class OAuthToken(Credential):
         Args:
             endpoint: URL that hands out access tokens.
             config: The settings.
-            send: Sends a request to the endpoint by the retry policy and returns
-                the answer, of whatever status below 500.
+            send: Sends a request to the endpoint by the retry policy.
             logger: Where it is said that the refresh token has changed.
             clock: Seconds of a clock that never goes back.
         """
@@ -168,7 +225,7 @@ class OAuthToken(Credential):
             headers={"Accept": "application/json"},
             data={"grant_type": "refresh_token", **self._form},
         ).prepare()
-        answer = _Answer.of(self._send(request))
+        answer = self._send(request)
         self._secrets |= {answer.access_token, answer.refresh_token} - {""}
         self._access_token = answer.access_token
         lifetime = answer.expires_in or self.DEFAULT_LIFETIME
@@ -181,44 +238,3 @@ class OAuthToken(Credential):
                 "new one; the setting `refresh_token` may not work any more, so "
                 "authorize the app again and set the new one"
             )
-
-
-class _Answer(t.NamedTuple):
-    access_token: str
-    expires_in: float
-    refresh_token: str
-
-    @classmethod
-    def of(cls, response: requests.Response) -> _Answer:
-        try:
-            body = msgspec.json.decode(response.content)
-        except (msgspec.DecodeError, RecursionError) as error:
-            msg = (
-                "HubSpot's token endpoint answered with status "
-                f"{response.status_code} and a body that is not JSON"
-            )
-            raise PassingFault(msg, kind="not JSON") from error
-        body = body if isinstance(body, dict) else {}
-        if response.status_code != requests.codes.ok:
-            status = body.get("status")
-            remedy = _REMEDIES.get(status if isinstance(status, str) else "")
-            named = f" {status}" if remedy else ""
-            raise RequestRefused(
-                f"HubSpot refused to refresh the OAuth token (status "
-                f"{response.status_code}{named}). Remedy: "
-                f"{remedy or f'check {OAuthToken.settings}'}"
-            )
-        token, lifetime = body.get("access_token"), body.get("expires_in")
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise UnreadableAnswer(
-                "HubSpot's token endpoint answered 200 without an `access_token`; "
-                "check the setting `api_url`"
-            )
-        rotated = body.get("refresh_token")
-        return cls(
-            access_token=token,
-            expires_in=float(lifetime)
-            if isinstance(lifetime, int | float) and lifetime > 0
-            else 0.0,
-            refresh_token=rotated if isinstance(rotated, str) else "",
-        )

@@ -7,6 +7,7 @@ import typing as t
 from functools import cached_property
 from http import HTTPStatus
 from importlib import metadata
+from urllib.parse import quote, quote_plus
 
 import backoff
 import msgspec
@@ -16,7 +17,7 @@ from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from tap_hubspot_threads import retry
-from tap_hubspot_threads.auth import OAuthToken, StaticToken
+from tap_hubspot_threads.auth import OAuthToken, StaticToken, TokenAnswer
 from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
 from tap_hubspot_threads.pace import Pace
 from tap_hubspot_threads.pagination import Page, PageToken
@@ -158,12 +159,12 @@ class HubSpotStream(SeamedStream[PageToken]):
             headers=request.headers,
         )
 
-    def _exchange(self, request: requests.PreparedRequest) -> requests.Response:
-        """Ask the token endpoint once; what it refuses, the credential explains."""
+    def _exchange(self, request: requests.PreparedRequest) -> TokenAnswer:
+        """Ask the token endpoint once."""
         response = self._send(request)
         if self._is_passing(response.status_code):
             self.validate_response(response)
-        return response
+        return TokenAnswer.of(response)
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         """Send a request once.
@@ -254,10 +255,11 @@ class HubSpotStream(SeamedStream[PageToken]):
         return f"HubSpot answered with status {response.status_code}{said}"
 
     def _without_secrets(self, text: str) -> str:
-        text = " ".join(text.split())
-        for secret in self.credential.secrets:
-            text = text.replace(secret, "***")
-        text = "".join(c for c in text if c.isprintable())
+        text = "".join(c for c in " ".join(text.split()) if c.isprintable())
+        # The longest first: one secret may be the beginning of another.
+        for secret in sorted(self.credential.secrets, key=len, reverse=True):
+            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+                text = text.replace(form, "***")
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 

@@ -15,7 +15,7 @@ from singer_sdk import typing as th
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_hubspot_threads import timestamps
-from tap_hubspot_threads.auth import OAUTH_SETTINGS
+from tap_hubspot_threads.auth import OAUTH_SETTINGS, TOKEN
 
 if t.TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -171,8 +171,6 @@ SETTINGS = th.PropertiesList(
     ),
 )
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-
 
 def complete(config: Config, schema: dict[str, t.Any]) -> list[str]:
     """Complete a configuration in place; return what is wrong with it.
@@ -296,7 +294,7 @@ def _check_credential(config: Config) -> dict[str, str]:
             "access_token": f"cannot be combined with {' and '.join(oauth)}; leave "
             "out one or the other"
         }
-    if not _TOKEN.fullmatch(token):
+    if not TOKEN.fullmatch(token):
         return {
             "access_token": "holds a character that no token has, such as a space; "
             "copy it again"
