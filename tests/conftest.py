@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import typing as t
 from pathlib import Path
@@ -15,12 +16,18 @@ if t.TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a copy of this project with its plugins installed.
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Make a copy of this project with its plugins installed.
 
     The tests that use it are of the group "meltano", so that one process makes it.
     """
     return Project.make(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def project(installed: Project, request: pytest.FixtureRequest) -> Project:
+    """Return the copy, with a state that no other test has written."""
+    return Project(installed.root, state=re.sub(r"\W+", "-", request.node.name))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,10 @@ import io
 import json
 import logging
 import os
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 import warnings
@@ -17,6 +19,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from singer_sdk.logging import ConsoleFormatter
+from typing_extensions import override
 
 from tap_hubspot_threads.auth import OAuthToken
 from tap_hubspot_threads.pace import Pace
@@ -24,7 +27,7 @@ from tap_hubspot_threads.streams import ThreadsStream
 from tap_hubspot_threads.tap import TapHubSpotThreads
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pytest
@@ -350,3 +353,69 @@ def captured_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
     finally:
         root.removeHandler(handler)
         root.setLevel(before)
+
+
+class Wire(socketserver.ThreadingTCPServer):
+    """Answers each connection with any bytes at all, and closes it.
+
+    What no HTTP server would send can be sent here.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, answer: Callable[[int, bytes], bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), _WireHandler)
+        self.answer = answer
+        """Called with the number of the request, from 1, and its head and body."""
+        self.requests: list[bytes] = []
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @override
+    def __enter__(self) -> t.Self:
+        """Serve to the end of the block."""
+        self._thread.start()
+        return self
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _WireHandler(socketserver.StreamRequestHandler):
+    @override
+    def handle(self) -> None:
+        server = t.cast("Wire", self.server)
+        request = b""
+        with contextlib.suppress(OSError):
+            while line := self.rfile.readline():
+                request += line
+                if line == b"\r\n":
+                    break
+            length = request.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+            request += self.rfile.read(int(length or 0))
+            if request:
+                server.requests.append(request)
+                self.wfile.write(server.answer(len(server.requests), request))
+
+
+def http(body: bytes, status: str = "200 OK", headers: tuple[bytes, ...] = ()) -> bytes:
+    """Return a whole answer of HTTP/1.1, as it goes over the wire."""
+    lines = (
+        b"HTTP/1.1 " + status.encode(),
+        b"Content-Type: application/json",
+        b"Content-Length: " + str(len(body)).encode(),
+        b"Connection: close",
+        *headers,
+        b"",
+        body,
+    )
+    return b"\r\n".join(lines)

@@ -43,9 +43,15 @@ PARTS = (
 
 @dataclasses.dataclass
 class Project:
-    """A copy of this project with its plugins installed."""
+    """A copy of this project with its plugins installed.
+
+    Attributes:
+        root: Its folder.
+        state: What keeps the state of one test's runs from that of another's.
+    """
 
     root: Path
+    state: str = ""
 
     @classmethod
     def make(cls, root: Path) -> Project:
@@ -67,7 +73,7 @@ class Project:
         return subprocess.run(
             [Path(sys.executable).parent / "meltano", *arguments],
             cwd=self.root,
-            env=environment() | env,
+            env=environment() | {"MELTANO_RUN_STATE_ID_SUFFIX": self.state} | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,7 +1,5 @@
 """What the SDK is relied on for: its own suite, its private names, its stock paths."""
 
-
-
 from __future__ import annotations
 
 import ast
@@ -116,11 +114,12 @@ ATTRIBUTES = {
 
 
 def private_names(module: str) -> set[str]:
-    """Return the names with one leading underscore in the code of a module."""
+    """Return the attributes and methods with one leading underscore in a module."""
     source = inspect.getsource(importlib.import_module(module))
     nodes = list(ast.walk(ast.parse(source)))
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    bodies = [node.body for node in nodes if isinstance(node, ast.ClassDef)]
+    names |= {x.name for body in bodies for x in body if isinstance(x, ast.FunctionDef)}
     return {name for name in names if name.startswith("_") and name[1] != "_"}
 
 

@@ -139,9 +139,10 @@ class Report:
         ):
             counts.setdefault(inbox, {})[status] = count
         statuses = sorted({status for inbox in counts.values() for status in inbox})
-        print("Inbox       " + "".join(f"{status:>10}" for status in statuses))
+        widths = {status: max(10, len(status) + 2) for status in statuses}
+        print(f"{'Inbox':<12}" + "".join(f"{s:>{widths[s]}}" for s in statuses))
         for inbox in sorted(counts, key=lambda name: -sum(counts[name].values())):
-            numbers = [f"{counts[inbox].get(status, 0):>10,}" for status in statuses]
+            numbers = [f"{counts[inbox].get(s, 0):>{widths[s]},}" for s in statuses]
             print(f"{inbox:<12}" + "".join(numbers))
 
     def _print_months(self) -> None:
