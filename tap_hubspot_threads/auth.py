@@ -70,7 +70,7 @@ class TokenAnswer(t.NamedTuple):
         body = body if isinstance(body, dict) else {}
         if response.status_code != requests.codes.ok:
             raise _refusal(response.status_code, body.get("status"))
-        token, lifetime = body.get("access_token"), body.get("expires_in")
+        token = body.get("access_token")
         if not isinstance(token, str) or not TOKEN.fullmatch(token):
             msg = (
                 "HubSpot's token endpoint answered 200 without an `access_token`; "
@@ -80,11 +80,18 @@ class TokenAnswer(t.NamedTuple):
         rotated = body.get("refresh_token")
         return cls(
             access_token=token,
-            expires_in=float(lifetime)
-            if isinstance(lifetime, int | float) and lifetime > 0
-            else 0.0,
+            expires_in=_lifetime(body.get("expires_in")),
             refresh_token=rotated if isinstance(rotated, str) else "",
         )
+
+
+def _lifetime(seconds: object) -> float:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        return float(seconds) if 0 < seconds <= _LONGEST_LIFETIME else 0.0
+    return 0.0
+
+
+_LONGEST_LIFETIME = 366 * 24 * 60 * 60
 
 
 def _refusal(status_code: int, status: object) -> RequestRefused:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import ssl
 import typing as t
 from functools import cached_property
 from http import HTTPStatus
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import backoff
@@ -179,7 +181,7 @@ class HubSpotStream(SeamedStream[PageToken]):
                 request,
                 timeout=(self.CONNECT_TIMEOUT, self.config["request_timeout"]),
                 allow_redirects=self.allow_redirects,
-                **_surroundings(session, str(request.url)),
+                **self._surroundings,
             )
         except (
             requests.ConnectionError,
@@ -190,14 +192,41 @@ class HubSpotStream(SeamedStream[PageToken]):
             urllib3.exceptions.HTTPError,  # requests passes some on as they are
         ) as error:
             msg = f"No answer from {self.url_base}: {_reason(error)}"
-            raise PassingFault(msg, kind="no connection") from error
-        except (requests.RequestException, OSError, ValueError) as error:
+            # Not `from error`: its message may quote what the server sent.
+            raise PassingFault(msg, kind="no connection") from None
+        except (requests.RequestException, OSError, TypeError, ValueError) as error:
             msg = (
                 f"Cannot send a request to {self.url_base}: {_reason(error)}. Check "
                 "the setting `api_url`, and the proxy and certificate variables of "
                 "the environment"
             )
-            raise HubSpotError(msg) from error
+            raise HubSpotError(msg) from None
+
+    @cached_property
+    def _surroundings(self) -> dict[str, t.Any]:
+        """What the environment says about proxies and certificates.
+
+        A prepared request skips what ``requests`` usually reads from there.
+
+        Raises:
+            HubSpotError: If the certificates that it names cannot be read.
+        """
+        settings = dict(
+            self.requests_session.merge_environment_settings(
+                self.url_base, {}, None, None, None
+            )
+        )
+        if self.url_base.startswith("http:"):
+            # Only for this machine, which is not reached through another one; and a
+            # proxy would see the credential in clear.
+            settings["proxies"] = {}
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            if path := os.environ.get(name):
+                _check_certificates(name, path)
+                # requests does not know the last one, which is OpenSSL's.
+                settings["verify"] = path
+                break
+        return settings
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -266,16 +295,16 @@ class HubSpotStream(SeamedStream[PageToken]):
 _LONGEST_QUOTE = 300
 
 
-def _surroundings(session: requests.Session, url: str) -> dict[str, t.Any]:
-    """Return what the environment says about proxies and certificates.
-
-    A prepared request skips what ``requests`` usually reads from the environment.
-    ``SSL_CERT_FILE`` is OpenSSL's name for the same thing, which requests ignores.
-    """
-    settings = dict(session.merge_environment_settings(url, {}, None, None, None))
-    if settings["verify"] is True:
-        settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
-    return settings
+def _check_certificates(name: str, path: str) -> None:
+    places = {"capath": path} if Path(path).is_dir() else {"cafile": path}
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**places)
+    except (OSError, ValueError) as error:
+        msg = (
+            f"The certificates in {path}, which the environment variable `{name}` "
+            f"names, cannot be read: {_reason(error)}"
+        )
+        raise HubSpotError(msg) from error
 
 
 def _kind(response: requests.Response) -> str:

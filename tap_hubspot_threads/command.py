@@ -40,6 +40,11 @@ class TapCommand(SingerCommand):
 
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        # It quotes what it cannot read of an answer's headers, with a traceback.
+        logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+        if sys.stdout is None:
+            self.logger.error("The output is closed, so there is nowhere to write to")
+            sys.exit(1)
         try:
             return super().main(*args, **kwargs)
         except Terminated as stop:

@@ -34,6 +34,9 @@ class Pace:
     LONGEST_WINDOW = 60.0
     """Seconds; a longer one is not HubSpot's, and not waited for."""
 
+    GREATEST_LIMIT = 1_000_000
+    """Requests; a greater one is not HubSpot's either."""
+
     SLACK = 0.05
     """Seconds added to the window, for two clocks that do not run alike."""
 
@@ -105,13 +108,16 @@ class Pace:
             window = int(headers[_INTERVAL]) / 1000
         except (KeyError, ValueError, OverflowError):
             return
-        if limit <= 0 or not 0 < window <= self.LONGEST_WINDOW:
+        if (
+            not 0 < limit <= self.GREATEST_LIMIT
+            or not 0 < window <= self.LONGEST_WINDOW
+        ):
             return
         with self._lock:
             self._limit = limit
             self._window = window + self.SLACK
             own = len(self._answered) + self._under_way
-            self._others = max(0, limit - remaining - own)
+            self._others = min(max(0, limit - remaining - own), limit)
 
     def _say_so(self) -> None:
         if not self._has_slowed_down:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections import Counter
 
@@ -17,6 +18,7 @@ if t.TYPE_CHECKING:
     IsSelected: t.TypeAlias = Callable[[tuple[str, ...]], bool]
 
 _LONGEST_ID = 20
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 
 
 class RowReader:
@@ -30,6 +32,9 @@ class RowReader:
     a value of another type than the schema's becomes null with a warning that names
     thread and field. Neither warning quotes a value.
     """
+
+    MOST_NAMES = 20
+    """Unknown fields of one row that are named."""
 
     MOST_WARNINGS = 100
     """Unreadable values that are named one by one; after these only counted."""
@@ -121,11 +126,16 @@ class RowReader:
     def _warn_unknown(self, names: Collection[str], prefix: str) -> None:
         new = sorted({prefix + name for name in names} - self._warned)
         self._warned.update(new)
+        # A name that does not look like one might be somebody's words.
+        shown = [f"`{name}`" for name in new if _FIELD_NAME.fullmatch(name)]
+        shown = shown[: self.MOST_NAMES]
+        if len(shown) < len(new):
+            shown.append(f"{len(new) - len(shown)} that are not named here")
         if new:
             self._logger.warning(
                 "HubSpot sent fields that this version does not know; they are left "
                 "out: %s",
-                ", ".join(f"`{name[:80]}`" for name in new),
+                ", ".join(shown),
             )
 
     def _warn_unreadable(self, name: str, identity: str) -> None:
