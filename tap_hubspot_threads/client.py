@@ -219,7 +219,7 @@ class HubSpotStream(SeamedStream[PageToken]):
         if self.url_base.startswith("http:"):
             # Only for this machine, which is not reached through another one; and a
             # proxy would see the credential in clear.
-            settings["proxies"] = {}
+            return settings | {"proxies": {}}
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
             if path := os.environ.get(name):
                 _check_certificates(name, path)

@@ -18,15 +18,27 @@ _REMAINING = "X-HubSpot-RateLimit-Remaining"
 _INTERVAL = "X-HubSpot-RateLimit-Interval-Milliseconds"
 
 
+class _Growth(t.NamedTuple):
+    """How many requests of others were counted between two answers."""
+
+    at: float
+    seconds: float
+    requests: int
+
+
 class Pace:
     """Says when the next request may be sent; may be used from several threads.
 
     Every answer tells how many requests a window allows, how many are left in it,
     and how long it is (100 to 250 in ten seconds, by subscription). Whether the
-    window rolls is unknown, so it is taken to: counted are the requests that are
-    under way or were answered within its length, which is no fewer than HubSpot can
-    count. What HubSpot says is gone beyond these, others have used; then a tenth of
-    the limit is left to them. From half the limit on, requests are spread evenly.
+    window rolls or begins anew is unknown, so it is taken to roll: counted are the
+    requests that are under way or were answered within its length, which is no fewer
+    than HubSpot can count.
+
+    What HubSpot says is gone beyond these, others have used. In a window that has
+    just begun anew that shows nothing, so it is also followed by how much more is
+    gone from one answer to the next. Where there are others, a tenth of the limit is
+    left to them on top, and requests are spread evenly; else from half of the limit.
     """
 
     LEFT_TO_OTHERS = 0.1
@@ -53,6 +65,9 @@ class Pace:
         self._limit = math.inf
         self._window = 0.0
         self._others = 0
+        self._used: int | None = None
+        self._used_at = 0.0
+        self._growth: deque[_Growth] = deque()
         self._answered: deque[float] = deque()
         self._under_way = 0
         self._last_sent = -math.inf
@@ -93,12 +108,13 @@ class Pace:
         allowed = self._limit
         if self._others:
             allowed -= self._others + math.ceil(self._limit * self.LEFT_TO_OTHERS)
-        if used >= max(allowed, 1):
+        allowed = max(allowed, 1)
+        if used >= allowed:
             if not self._answered:
-                return self._window / self._limit  # all are under way
+                return self._window / allowed  # all are under way
             return max(self._answered[0] + self._window - now, 0.001)
-        if used > self._limit / 2:
-            return self._last_sent + self._window / self._limit - now
+        if used > allowed / 2 or self._others:
+            return self._last_sent + self._window / allowed - now
         return 0.0
 
     def _read(self, headers: Mapping[str, str]) -> None:
@@ -116,8 +132,22 @@ class Pace:
         with self._lock:
             self._limit = limit
             self._window = window + self.SLACK
+            used = min(max(0, limit - remaining), limit)
             own = len(self._answered) + self._under_way
-            self._others = min(max(0, limit - remaining - own), limit)
+            self._others = max(0, used - own, self._used_by_others(used))
+
+    def _used_by_others(self, used: int) -> int:
+        """Estimate what others use in a window, by how `used` has grown."""
+        now = self._clock()
+        if self._used is not None and used >= self._used:  # else it began anew
+            more = max(0, used - self._used - self._under_way)
+            self._growth.append(_Growth(now, now - self._used_at, more))
+        self._used, self._used_at = used, now
+        while self._growth and self._growth[0].at <= now - self._window:
+            self._growth.popleft()
+        seconds = max(sum(g.seconds for g in self._growth), self._window / 10)
+        requests = sum(g.requests for g in self._growth)
+        return math.ceil(requests / seconds * self._window)
 
     def _say_so(self) -> None:
         if not self._has_slowed_down:
