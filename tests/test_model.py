@@ -5,8 +5,8 @@ so on, also while a listing runs; runs of the tap end, are killed at any line or
 an error, and start from any STATE that was really written. The target is a plain
 upsert by id that honours ACTIVATE_VERSION.
 
-A failing history is printed as a short program. The environment variable
-HYPOTHESIS_PROFILE=nightly makes the search long.
+A failing history is printed as a short program. The mark `nightly` has a longer
+search.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import dataclasses
 import io
 import itertools
 import json
-import os
 import typing as t
 
 import pytest
@@ -40,7 +39,6 @@ from tests.harness import TOKEN, Output, written
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "model")
 LOOKBACK = 300
 INTERVAL_HOURS = 2.0
 
@@ -430,11 +428,22 @@ def bookmarks(state: t.Any) -> dict[str, str]:
 
 def test_every_history_ends_with_a_table_that_is_the_account() -> None:
     """No history that was tried leaves a thread missing, stale or undeleted."""
-    run_state_machine_as_test(Machine, settings=settings.get_profile(PROFILE))
+    look_for_a_failure("model")
     print(
         f"model: {Counts.examples} examples, {Counts.steps} steps, {Counts.runs} runs, "
         f"{Counts.kills} kills, {Counts.faults} faults, {Counts.mutations} changes"
     )
+
+
+@pytest.mark.nightly
+def test_no_history_of_a_long_search_ends_otherwise() -> None:
+    """The same with many more and longer histories."""
+    look_for_a_failure("nightly")
+
+
+def look_for_a_failure(profile: str) -> None:
+    """Search with the examples of a profile."""
+    run_state_machine_as_test(Machine, settings=settings.get_profile(profile))
 
 
 # Defects that the search has to find, each planted into the tap.
@@ -590,7 +599,7 @@ def test_a_planted_defect_breaks_a_history(
             machine.teardown()
 
 
-@pytest.mark.skipif(PROFILE != "nightly", reason="some take minutes to be found")
+@pytest.mark.nightly
 @pytest.mark.parametrize("plant", HISTORIES)
 def test_a_planted_defect_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
