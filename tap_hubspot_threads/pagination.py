@@ -166,12 +166,12 @@ class ThreadsPaginator(BaseAPIPaginator[PageToken]):
         page = response if isinstance(response, Page) else Page.of(response)
         self._pages += 1
         self._count_empty(page)
-        if self._token.listing.since is None:
-            self._check_ids(page)
-
         if page.after is None or (not page.rows and page.after == self._token.after):
             self._at_end = True
-        elif page.after in self._sent:
+            return
+        if self._token.listing.since is None:
+            self._check_ids(page)
+        if page.after in self._sent:
             self._token = self._restart(page)
         else:
             self._sent.add(page.after)
