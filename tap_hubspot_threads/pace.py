@@ -63,10 +63,11 @@ class Pace:
         self._clock = clock
         self._lock = threading.Lock()
         self._limit = math.inf
-        self._window = 0.0
+        self._window = self.LONGEST_WINDOW
         self._others = 0
         self._used: int | None = None
         self._used_at = 0.0
+        self._sent = self._sent_by_then = 0
         self._growth: deque[_Growth] = deque()
         self._answered: deque[float] = deque()
         self._under_way = 0
@@ -100,6 +101,7 @@ class Pace:
                 self._say_so()
                 return delay
             self._under_way += 1
+            self._sent += 1
             self._last_sent = now
             return 0.0
 
@@ -140,9 +142,9 @@ class Pace:
         """Estimate what others use in a window, by how `used` has grown."""
         now = self._clock()
         if self._used is not None and used >= self._used:  # else it began anew
-            more = max(0, used - self._used - self._under_way)
+            more = max(0, used - self._used - (self._sent - self._sent_by_then))
             self._growth.append(_Growth(now, now - self._used_at, more))
-        self._used, self._used_at = used, now
+        self._used, self._used_at, self._sent_by_then = used, now, self._sent
         while self._growth and self._growth[0].at <= now - self._window:
             self._growth.popleft()
         seconds = max(sum(g.seconds for g in self._growth), self._window / 10)

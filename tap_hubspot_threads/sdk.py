@@ -68,8 +68,12 @@ class SeamedTap(Tap):
         # writes STATE between two messages.
         # A terminal and a runner may both send one: the second must not cut that off.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, _take_no_notice)
         raise Terminated(signum, self)
+
+
+def _take_no_notice(_signum: int, _frame: FrameType | None) -> None:
+    """Do nothing: Python warns of a signal that is ignored while it arrives."""
 
 
 class Terminated(SystemExit):

@@ -42,6 +42,9 @@ class ThreadsStream(HubSpotStream):
     primary_keys: t.Sequence[str] = ("id",)
     replication_key: str | None = TIMESTAMP
     schema: t.ClassVar[dict[str, t.Any]] = THREAD
+    KEYS: t.ClassVar[frozenset[str]] = frozenset({"id", TIMESTAMP})
+    """Fields that are always read and written: without them no row and no bookmark."""
+
     is_sorted = True
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     """Rows come out of `RowReader` with the schema's fields and types already."""
@@ -280,11 +283,8 @@ class ThreadsStream(HubSpotStream):
         return moment is None or moment >= self._start_date
 
     def _is_selected(self, breadcrumb: tuple[str, ...]) -> bool:
-        """Say whether a field is in the catalog's schema and selected there.
-
-        The keys always are: without them there is neither a row nor a bookmark.
-        """
-        if breadcrumb[-1] in {"id", TIMESTAMP}:
+        """Say whether a field is in the catalog's schema and selected there."""
+        if breadcrumb[-1] in self.KEYS:
             return True
         schema: dict[str, t.Any] = self.effective_schema
         for part in breadcrumb:

@@ -6,7 +6,7 @@ import typing as t
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, Metadata
 from typing_extensions import override
 
 from tap_hubspot_threads import bookmark, settings
@@ -88,4 +88,10 @@ class TapHubSpotThreads(SeamedTap):
 def _catalog(content: dict[str, t.Any]) -> Catalog:
     if not isinstance(content["streams"], list):
         raise TypeError
-    return Catalog.from_dict(content)
+    catalog = Catalog.from_dict(content)
+    for entry in catalog.streams:
+        # A row without its key is lost on the way, whatever a catalog says.
+        for name in ThreadsStream.KEYS:
+            if field := entry.metadata.get(("properties", name)):
+                field.inclusion = Metadata.InclusionType.AUTOMATIC
+    return catalog
