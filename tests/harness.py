@@ -165,7 +165,8 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("TAP_HUBSPOT_THREADS_")
         and name not in {"LOGLEVEL", "SINGER_SDK_LOG_CONFIG"}
-        and not name.lower().endswith("_proxy")
+        and not name.lower().endswith(("_proxy", "_ca_bundle"))
+        and name != "SSL_CERT_FILE"
     }
 
 

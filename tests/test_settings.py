@@ -262,13 +262,10 @@ def test_an_empty_list_of_inboxes_means_all() -> None:
         ("thread_status", "OPEN", "OPEN"),
     ],
 )
-def test_the_environment_sets_what_a_file_sets(
-    tmp_path: Path, name: str, given: str, meant: t.Any
+def test_text_is_read_as_what_the_setting_is(
+    name: str, given: str, meant: t.Any
 ) -> None:
-    """Numbers, fractions, truth and lists arrive as text and are read as what they are.
-
-    The text is the same from a file, as where a secret store fills one in.
-    """
+    """The environment and secret stores have nothing but text."""
     assert completed({"access_token": TOKEN, name: given})[name] == meant
 
 
