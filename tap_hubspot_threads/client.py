@@ -76,7 +76,7 @@ class HubSpotStream(SeamedStream[PageToken]):
     def authenticator(self) -> Credential:
         return self.credential
 
-    @property
+    @cached_property
     @override
     def user_agent(self) -> str:
         return f"tap-hubspot-threads/{metadata.version('tap-hubspot-threads')}"

@@ -44,7 +44,7 @@ INTERVAL_HOURS = 2.0
 
 settings.register_profile(
     "model",
-    max_examples=80,
+    max_examples=50,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
