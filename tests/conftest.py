@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.meltano_project import Project
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The same examples at every run of the suite, so that what fails was changed by what
+# was changed. New ones are looked for where that is asked for, and by `-m nightly`.
+settings.register_profile("same", derandomize="FUZZ_EXAMPLES" not in os.environ)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -54,8 +54,9 @@ class Output:
     def parse(cls, stdout: bytes | str, code: int, stderr: str = "") -> Output:
         """Read Singer messages; a last line that was cut off is left out."""
         text = stdout.decode() if isinstance(stdout, bytes) else stdout
-        whole = text[: text.rfind("\n") + 1]
-        return cls([json.loads(line) for line in whole.splitlines()], code, stderr)
+        # Not `splitlines`: JSON text may hold U+2028 and others that it takes for one.
+        whole = text.split("\n")[:-1]
+        return cls([json.loads(line) for line in whole], code, stderr)
 
     @property
     def records(self) -> list[Row]:

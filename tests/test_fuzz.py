@@ -229,6 +229,7 @@ def test_any_bytes_as_an_answer(
 @example(value={"results": [{"id": "1"}, {"id": 1.5}]}, at=2, lasts=False)
 @example(value={"results": [{"id": "1", "a\nb | ERROR | c": 1}]}, at=1, lasts=False)
 @example(value={"results": [{"id": "1", "\u2028": 1}]}, at=1, lasts=False)
+@example(value={"results": [{"id": "1\u2028"}]}, at=1, lasts=False)
 @example(value={"results": [{"id": "1", "n" * 9_000: 1}]}, at=1, lasts=False)
 @example(
     value={"results": [{"id": "1", f"name {n}": 1} for n in range(500)]},

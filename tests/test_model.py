@@ -50,7 +50,11 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.register_profile(
-    "nightly", settings.get_profile("model"), max_examples=3_000, stateful_step_count=40
+    "nightly",
+    settings.get_profile("model"),
+    max_examples=3_000,
+    stateful_step_count=40,
+    derandomize=False,
 )
 
 

@@ -592,7 +592,7 @@ def test_the_token_endpoint_has_the_retry_policy_of_every_request(
     met = range(at, 2**62) if times is None else range(at, at + times)
     hubspot.faults.add(make(), at=met, on="token")
     time_passes(hubspot, clock)
-    timeout = 0.15 if name == "silence" else 30
+    timeout = 0.2 if name == "silence" else 30
     budget = 10.0 if name == "silence" else 200.0
     settings = config(hubspot, request_timeout=timeout, max_retry_seconds=budget)
     output = run_command_here(directory, settings)

@@ -203,7 +203,7 @@ def test_no_secret_is_in_an_exception_or_its_causes(
 ) -> None:
     """Neither in any text of the chain, nor in the log of any library at DEBUG."""
     hubspot.faults.add(FAULTS[name], since=2, on="both")
-    timeout = 0.15 if name == "silence" else 30
+    timeout = 0.3 if name == "silence" else 30
     configured = config(hubspot, credential, request_timeout=timeout)
     with captured_log() as log, pytest.raises(HubSpotError) as failure:
         run_here(configured)
