@@ -8,6 +8,7 @@ from tap_hubspot_threads import timestamps
 
 if t.TYPE_CHECKING:
     import logging
+    from collections.abc import Iterable
 
     State: t.TypeAlias = dict[str, t.Any]
 
@@ -70,28 +71,34 @@ class Bookmark:
         self._greatest = max(self._greatest, self._newest_in_listing)
         self._newest_in_listing = ""
 
-    def saw(self, timestamp: str | None) -> bool:
-        """Take note of a row that has been written.
+    def saw(self, moments: Iterable[str | None]) -> bool:
+        """Take note of rows that have been written, in the order of the listing.
 
         Returns:
-            Whether this row is the first that is older than one before it.
+            Whether one of them is the first that is older than one before it.
         """
-        if timestamp is None:
-            return False
-        newest = self._newest_in_listing
-        if timestamp < newest:
-            first = self._disorder == 0
-            behind = timestamps.milliseconds_between(timestamp, newest)
-            self._disorder = max(self._disorder, behind)
-            return first
-        if newest:
+        was_in_order = self._disorder == 0
+        newest, before = self._newest_in_listing, ""
+        for moment in moments:
+            if moment is None:
+                continue
+            if moment >= self._not_after:
+                # Its thread may have got a message while the page was rendered, so
+                # it says nothing of the place that it is in.
+                self._greatest = max(self._greatest, moment)
+            elif moment >= newest:
+                newest, before = moment, newest
+            else:
+                behind = timestamps.milliseconds_between(moment, newest)
+                self._disorder = max(self._disorder, behind)
+        if before:
             self._advance(
-                timestamps.shift(newest, milliseconds=-self._disorder)
+                timestamps.shift(before, milliseconds=-self._disorder)
                 if self._disorder
-                else newest
+                else before
             )
-        self._newest_in_listing = timestamp
-        return False
+        self._newest_in_listing = newest
+        return was_in_order and self._disorder > 0
 
     def finish(self) -> None:
         """Take note that the listing has been read to its end."""

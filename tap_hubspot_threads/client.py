@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import typing as t
 from functools import cached_property
 from http import HTTPStatus
@@ -15,10 +16,12 @@ import backoff
 import msgspec
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from tap_hubspot_threads import retry
+from tap_hubspot_threads.ahead import ReadAhead, chain
 from tap_hubspot_threads.auth import OAuthToken, StaticToken, TokenAnswer
 from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
 from tap_hubspot_threads.pace import Pace
@@ -26,13 +29,14 @@ from tap_hubspot_threads.pagination import Page, PageToken
 from tap_hubspot_threads.sdk import SeamedStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from backoff.types import Details
     from singer_sdk.streams.rest import HTTPRequest
 
+    from tap_hubspot_threads.ahead import Rows
     from tap_hubspot_threads.auth import Credential
-    from tap_hubspot_threads.pagination import ThreadsPaginator
+    from tap_hubspot_threads.pagination import Listing
 
 RETRIED_STATUSES = frozenset({408, 423, 429, 477})
 """Besides all of 5xx. 423 and 477 are HubSpot's own, from its error reference."""
@@ -81,6 +85,16 @@ class HubSpotStream(SeamedStream[PageToken]):
     def user_agent(self) -> str:
         return f"tap-hubspot-threads/{metadata.version('tap-hubspot-threads')}"
 
+    @cached_property
+    @override
+    def requests_session(self) -> requests.Session:
+        """The one pool of connections, with room for one of each reader."""
+        session = super().requests_session
+        pool = HTTPAdapter(pool_maxsize=self.config["max_parallel_requests"])
+        session.mount("https://", pool)
+        session.mount("http://", pool)
+        return session
+
     @property
     @override
     def http_headers(self) -> dict[str, str]:
@@ -96,20 +110,45 @@ class HubSpotStream(SeamedStream[PageToken]):
         request.params["limit"] = self.config["page_size"]
         return request
 
-    def pages(self, paginator: ThreadsPaginator) -> Generator[tuple[PageToken, Page]]:
-        """Yield the pages of a listing, each with what asked for it.
+    def pages(
+        self, listing: Listing, *, before: str | None = None, until: str | None = None
+    ) -> Iterator[Rows]:
+        """Yield the rows of a listing by pages, read with as many requests as is set.
+
+        Args:
+            listing: What to list.
+            before: Rows from this moment on are of no use; they may come or not.
+            until: About where a listing in timestamp order ends, if it may be read
+                in parallel.
 
         Raises:
             HubSpotError: If a page cannot be had.
         """
+        readers = self.config["max_parallel_requests"]
         fetch = self._retrying(self._fetch)
+        # Made by this thread, before several might each make their own.
+        _ = self.requests_session, self.credential, self.pace, self._surroundings
+        counting = threading.Lock()
         with self.get_http_request_counter() as counter:
-            while not paginator.finished:
-                token = paginator.current_value
+
+            def counted(token: PageToken) -> Page:
                 page = fetch(token)
-                counter.increment()
-                yield token, page
-                paginator.advance(page)
+                with counting:
+                    counter.increment()
+                return page
+
+            if readers == 1:
+                yield from chain(counted, listing, self.logger)
+            else:
+                yield from ReadAhead(
+                    counted,
+                    listing,
+                    page_size=self.config["page_size"],
+                    readers=readers,
+                    before=before,
+                    until=until,
+                    logger=self.logger,
+                )
 
     def _retrying(self, attempt: Callable[[_Asked], _Got]) -> Callable[[_Asked], _Got]:
         """Return a function that makes attempts until one has no passing fault."""
@@ -142,13 +181,14 @@ class HubSpotStream(SeamedStream[PageToken]):
 
     def _ask(self, token: PageToken) -> requests.Response:
         request = self._prepared(token)
-        with self._pace.turn() as learn:
+        with self.pace.turn() as learn:
             response = self._send(request)
             learn(response.headers)
         return response
 
     @cached_property
-    def _pace(self) -> Pace:
+    def pace(self) -> Pace:
+        """What keeps all requests of the stream below HubSpot's limit."""
         return Pace(self.logger)
 
     def _prepared(self, token: PageToken) -> requests.PreparedRequest:

@@ -74,6 +74,15 @@ class Pace:
         self._last_sent = -math.inf
         self._has_slowed_down = False
 
+    def share_in_use(self) -> float | None:
+        """Return how much of the limit this run uses now, from 0; None if unknown."""
+        with self._lock:
+            if math.isinf(self._limit):
+                return None
+            since = self._clock() - self._window
+            answered = sum(moment > since for moment in self._answered)
+            return (answered + self._under_way) / self._limit
+
     @contextlib.contextmanager
     def turn(self) -> Iterator[Callable[[Mapping[str, str]], None]]:
         """Wait for a turn to send one request, and take the headers of its answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import typing as t
 from collections import Counter
@@ -64,6 +65,7 @@ class RowReader:
         self._warned: set[str] = set()
         self._unreadable: Counter[str] = Counter()
         self._fields = _Fields(schema["properties"], (), is_selected)
+        self._usual = _UsualRows(schema["properties"], self._fields, key, flattened)
 
     def read(self, row: object) -> Record:
         """Return the record of one row.
@@ -74,6 +76,9 @@ class RowReader:
         if not isinstance(row, dict):
             msg = "HubSpot answered with a row that is not an object"
             raise UnreadableAnswer(msg)
+        record = self._usual.read(row)
+        if record is not None:
+            return record
         identity = row.get(self._key)
         if identity == "" or type(identity) not in {str, int}:
             msg = (
@@ -149,6 +154,72 @@ class RowReader:
             )
 
 
+class _UsualRows:
+    """Reads the rows in which nothing has to be converted, as in nearly all of them.
+
+    The types of all values of a row are looked up in one go, among the combinations
+    that have been met; there are few.
+    """
+
+    def __init__(
+        self,
+        properties: dict[str, dict[str, t.Any]],
+        fields: _Fields,
+        key: str,
+        flattened: bool,  # noqa: FBT001
+    ) -> None:
+        scalars = [n for n, schema in properties.items() if "properties" not in schema]
+        objects = [n for n, schema in properties.items() if "properties" in schema]
+        self._key = key
+        self._flattened = flattened
+        self._nulls: Record = dict.fromkeys(scalars + objects)
+        self._kinds = [_kinds(properties[name]) for name in self._nulls]
+        self._met: set[tuple[type, ...]] = set()
+        selected = dict(fields.scalars) | dict(fields.objects)
+        self._deselected = [name for name in self._nulls if name not in selected]
+        self._date_times = [n for n, convert in fields.scalars if convert is _date_time]
+        self._objects = [
+            (name, nested.known if nested.is_all_text else None)
+            for name, nested in fields.objects
+        ]
+
+    def read(self, row: dict[str, t.Any]) -> Record | None:
+        """Return the record of a row, None if it is not a usual one."""
+        record = self._nulls | row
+        if len(record) != len(self._nulls) or not record[self._key]:
+            return None
+        kinds = tuple(map(type, record.values()))
+        if kinds not in self._met:
+            if not all(map(operator.contains, self._kinds, kinds)):
+                return None
+            self._met.add(kinds)
+        for name in self._date_times:
+            value = record[name]
+            if value is not None and not timestamps.is_normal(value):
+                return None
+        for name, texts in self._objects:
+            if not self._is_usual_object(record[name], texts):
+                return None
+        for name in self._deselected:
+            del record[name]
+        return record
+
+    def _is_usual_object(
+        self, value: dict[str, t.Any] | None, texts: Collection[str] | None
+    ) -> bool:
+        if value is None:
+            return not self._flattened
+        return value.keys() == texts and {*map(type, value.values())} == {str}
+
+
+def _kinds(schema: dict[str, t.Any]) -> set[type]:
+    if "properties" in schema:
+        return {dict, type(None)}
+    if "boolean" in schema["type"]:
+        return {bool, type(None)}
+    return {str, type(None)}
+
+
 class _Fields:
     """Which fields of an object are known, and how each selected one is read."""
 
@@ -170,6 +241,7 @@ class _Fields:
                 self.objects.append((name, nested))
             else:
                 self.scalars.append((name, _converter(schema)))
+        self.is_all_text = [n for n, c in self.scalars if c is _text] == [*properties]
 
 
 def _converter(schema: dict[str, t.Any]) -> Convert:

@@ -79,6 +79,15 @@ SETTINGS = th.PropertiesList(
         description="From 1 to 500, HubSpot's documented maximum.",
     ),
     th.Property(
+        "max_parallel_requests",
+        th.IntegerType(minimum=1, maximum=16),
+        default=4,
+        title="Requests at the same time",
+        description="From 1 to 16. Threads are read in slices of time, as many at the "
+        "same time; 1 reads one page after the other. HubSpot's limit of requests is "
+        "kept to either way.",
+    ),
+    th.Property(
         "api_version",
         th.StringType(pattern=r"^(v3|[0-9]{4}-[0-9]{2}(-beta)?)$"),
         default="2026-09-beta",
@@ -323,6 +332,14 @@ def _check_batches(config: Config) -> dict[str, str]:
         return {
             "batch_config": "cannot be combined with `stream_maps`, which BATCH files "
             "would skip; leave one of them out"
+        }
+    # The rows of BATCH files carry no version, so a target would take all of them for
+    # rows of an earlier one, and delete them.
+    if config.get("batch_config") and config.get("emit_activate_version_messages"):
+        return {
+            "batch_config": "cannot be combined with `emit_activate_version_messages`, "
+            "at which a target would delete the rows of BATCH files; leave one of them "
+            "out"
         }
     batches = config.get("batch_config") or {"encoding": {}, "storage": {}}
     known = {"encoding", "storage", "batch_size"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from tap_hubspot_threads import sweep, timestamps
 from tap_hubspot_threads.bookmark import Bookmark
 from tap_hubspot_threads.client import HubSpotStream
 from tap_hubspot_threads.pagination import TIMESTAMP, Listing, ThreadsPaginator
+from tap_hubspot_threads.progress import Progress
 from tap_hubspot_threads.rows import RowReader
 from tap_hubspot_threads.schema import THREAD
 from tap_hubspot_threads.sweep import IdSet
@@ -26,7 +28,6 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
     from tap_hubspot_threads.bookmark import State
-    from tap_hubspot_threads.pagination import PageToken
     from tap_hubspot_threads.sdk import SeamedTap
 
 
@@ -93,7 +94,7 @@ class ThreadsStream(HubSpotStream):
         return ThreadsPaginator(Listing(), self.logger)
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def get_pages(self, context: Context | None) -> Iterator[list[Record]]:
         self.set_version(self._version)
         written = IdSet() if self._sweeps else None
         if self._is_full_table:
@@ -146,12 +147,11 @@ class ThreadsStream(HubSpotStream):
         since: str,
         written: IdSet | None,
         written_until: str = "",
-    ) -> Iterator[Record]:
+    ) -> Iterator[list[Record]]:
         """Yield the threads whose latest message is not older than `since`.
 
         They come in the order of that message, so that the bookmark can follow them
-        row by row: the SDK has written a record when the generator goes on behind
-        its `yield`.
+        page by page.
 
         Args:
             context: The partition, if there are any.
@@ -161,26 +161,31 @@ class ThreadsStream(HubSpotStream):
             written_until: Threads in `written` whose latest message is not newer
                 than this are left out.
         """
-        for token, records in self._pages_of_records(context, since=since):
-            if token.after is None:
+        for begins, records in self._pages_of_records(
+            context, since=since, until=self._run_began
+        ):
+            if begins:
                 bookmark.begin_listing()
-            for record in records:
-                identity, timestamp = record["id"], record[TIMESTAMP]
-                if written is not None:
-                    if (timestamp or "") <= written_until and identity in written:
-                        continue
-                    written.add(identity)
-                yield record
-                if bookmark.saw(timestamp):
-                    self.logger.warning(
-                        "HubSpot lists threads out of the order of their latest "
-                        "message; they are written, and the bookmark stays behind "
-                        "as far as needed"
-                    )
+                # What is listed once more need not be written once more.
+                written_until = max(written_until, bookmark.reached or "")
+            if written is None:
+                yield records
+            else:
+                yield [
+                    record
+                    for record in records
+                    if written.add(record["id"])
+                    or (record[TIMESTAMP] or "") > written_until
+                ]
+            if bookmark.saw([record[TIMESTAMP] for record in records]):
+                self.logger.warning(
+                    "HubSpot lists threads out of the order of their latest message; "
+                    "they are written, and the bookmark stays behind as far as needed"
+                )
             self.write_state()
         bookmark.finish()
 
-    def _by_id(self, context: Context | None, written: IdSet) -> Iterator[Record]:
+    def _by_id(self, context: Context | None, written: IdSet) -> Iterator[list[Record]]:
         """Sweep in the order of the id: all threads but those `written` already.
 
         The archived ones are listed after the live ones, so that a thread which is
@@ -192,14 +197,12 @@ class ThreadsStream(HubSpotStream):
         if self._emits_versions:
             yield from self._archived(context, archived)
         for _, records in self._pages_of_records(context):
-            for record in records:
-                if record["id"] not in written:
-                    yield record
+            yield [record for record in records if record["id"] not in written]
         yield from self._archived(context, archived)
 
     def _by_timestamp(
         self, context: Context | None, bookmark: Bookmark, since: str, written: IdSet
-    ) -> Iterator[Record]:
+    ) -> Iterator[list[Record]]:
         """Sweep in the order of the latest message: what is older than the changes.
 
         On a first run that is nothing, so nothing is listed twice. The changes come
@@ -212,43 +215,56 @@ class ThreadsStream(HubSpotStream):
         if self._emits_versions:
             yield from self._archived(context, archived)
         if since > self._start_date:
-            for _, records in self._pages_of_records(context, since=self._start_date):
+            for _, records in self._pages_of_records(
+                context, since=self._start_date, before=since, until=self._run_began
+            ):
                 older = [r for r in records if (r[TIMESTAMP] or "") < since]
                 if records and not older:
                     break
-                yield from (r for r in older if r["id"] not in written)
+                yield [r for r in older if written.add(r["id"])]
             end = bookmark.reached or since
             yield from self._changes(context, bookmark, end, written, end)
         yield from self._archived(context, archived)
 
-    def _archived(self, context: Context | None, seen: IdSet) -> Iterator[Record]:
+    def _archived(self, context: Context | None, seen: IdSet) -> Iterator[list[Record]]:
         """Yield the archived threads that have not been `seen` in this sweep."""
         if not self.config["include_archived"]:
             return
         for _, records in self._pages_of_records(context, archived=True):
-            for record in records:
-                identity = record["id"]
-                if identity not in seen:
-                    seen.add(identity)
-                    yield record
+            yield [record for record in records if seen.add(record["id"])]
 
     def _pages_of_records(
         self,
         context: Context | None,
         *,
-        since: str | None = None,
         archived: bool = False,
-    ) -> Iterator[tuple[PageToken, list[Record]]]:
-        """Yield the pages of a listing, read, and without what is not wanted."""
+        since: str | None = None,
+        before: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[tuple[bool, list[Record]]]:
+        """Yield the pages of a listing, read, and without what is not wanted.
+
+        Each comes with whether the listing begins, or begins again, with it. For the
+        moments see `pages`.
+        """
         listing = Listing(since, self._filters(context, archived=archived))
-        read = self._reader.read
-        for token, page in self.pages(ThreadsPaginator(listing, self.logger)):
+        read, is_wanted = self._reader.read, self._is_wanted
+        for rows, begins in self.pages(listing, before=before, until=until):
+            self.extracted_at = dt.datetime.now(dt.UTC)
             records = []
-            for row in page.rows:
+            for row in rows:
                 record = read(row)
-                if self._is_wanted(row, record):
+                if is_wanted(row, record):
                     records.append(record)
-            yield token, records
+            yield begins, records
+            self._progress.page(
+                self.written,
+                place=_place(listing, records),
+                share=self.pace.share_in_use,
+            )
+            # Not where the rows are written: a signal that ends the run while the
+            # target does not read would find the bookmark behind them.
+            self.writer.flush()
 
     def _filters(
         self, context: Context | None, *, archived: bool
@@ -271,7 +287,7 @@ class ThreadsStream(HubSpotStream):
         HubSpot has no start date in the order of ids, and has been reported to
         ignore `threadStatus` on its own.
         """
-        status = self.config.get("thread_status")
+        status = self._status
         if status is not None and row.get("status") != status:
             return False
         moment = record[TIMESTAMP]
@@ -304,9 +320,17 @@ class ThreadsStream(HubSpotStream):
         )
 
     @cached_property
+    def _progress(self) -> Progress:
+        return Progress(self.logger)
+
+    @cached_property
     def _start_date(self) -> str:
         value = self.config.get("start_date")
         return max(EPOCH, timestamps.normalize(value)) if value else EPOCH
+
+    @cached_property
+    def _status(self) -> str | None:
+        return self.config.get("thread_status")
 
     @property
     def _is_full_table(self) -> bool:
@@ -350,3 +374,10 @@ def _path(version: str) -> str:
     if version == "v3":
         return "/conversations/v3/conversations/threads"
     return f"/conversations/conversations/{version}/threads"
+
+
+def _place(listing: Listing, records: list[Record]) -> str:
+    """Say where in a listing a page is, as people read it."""
+    order = TIMESTAMP if listing.since is not None else "id"
+    name = "last message" if listing.since is not None else "thread"
+    return f"{name} {records[-1][order]}" if records else "an empty page"

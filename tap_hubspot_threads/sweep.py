@@ -58,15 +58,18 @@ class IdSet:
         self._shards = [array("q") for _ in range(self._SHARDS)]
         self._others: set[str] = set()
 
-    def add(self, identity: str) -> None:
-        """Remember an id."""
+    def add(self, identity: str) -> bool:
+        """Remember an id, and say whether it is a new one."""
         shard, number = self._place(identity)
         if shard is None:
+            known = identity in self._others
             self._others.add(identity)
-            return
+            return not known
         at = bisect_left(shard, number)
-        if at == len(shard) or shard[at] != number:
-            shard.insert(at, number)
+        if at < len(shard) and shard[at] == number:
+            return False
+        shard.insert(at, number)
+        return True
 
     def __contains__(self, identity: str) -> bool:
         """Say whether an id is remembered."""

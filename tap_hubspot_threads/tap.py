@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog, Metadata
 from typing_extensions import override
@@ -16,7 +15,6 @@ from tap_hubspot_threads.streams import ThreadsStream
 
 if t.TYPE_CHECKING:
     import click
-    from singer_sdk.io_base import GenericSingerWriter
 
 
 class TapHubSpotThreads(SeamedTap):
@@ -24,7 +22,6 @@ class TapHubSpotThreads(SeamedTap):
 
     name = "tap-hubspot-threads"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings.SETTINGS.to_dict()
-    message_writer_class: type[GenericSingerWriter[t.Any, t.Any]] = MsgSpecWriter
 
     def __init__(self, **arguments: t.Any) -> None:  # noqa: ANN401
         """Take what the SDK's `Tap` takes, except for paths.

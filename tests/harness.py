@@ -90,8 +90,13 @@ class Output:
 
 
 def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
-    """Return a configuration for a fake HubSpot that answers without faults."""
+    """Return a configuration for a fake HubSpot that answers without faults.
+
+    One request after the other, so that a test knows which is which; tests of what
+    happens side by side say so.
+    """
     return {
+        "max_parallel_requests": 1,
         "access_token": TOKEN,
         "api_url": url,
         "sweep_interval_hours": 0,

@@ -37,7 +37,7 @@ def test_a_row_that_is_newer_than_its_place_does_not_take_the_bookmark_along() -
     order = [1_000, 2_000, 3_000, 9_000_000, 4_000, 5_000]
     reached = []
     for moment in order:
-        mark.saw(timestamps.from_milliseconds(moment))
+        mark.saw([timestamps.from_milliseconds(moment)])
         reached.append(value(state))
     assert max(reached) == timestamps.from_milliseconds(3_000)
     mark.finish()
@@ -51,7 +51,7 @@ def test_a_sorted_listing_can_be_left_at_any_row(moments: list[int]) -> None:
     state: dict[str, t.Any] = {}
     mark = bookmark(state)
     for number, row in enumerate(rows):
-        assert not mark.saw(row)
+        assert not mark.saw([row])
         assert all(later >= value(state) for later in rows[number:])
     mark.finish()
     assert value(state) == rows[-1]
@@ -66,7 +66,7 @@ def test_it_never_decreases_nor_passes_the_start_of_the_run(
     mark = bookmark(state, not_after=began)
     before = value(state)
     for moment in moments:
-        mark.saw(timestamps.from_milliseconds(moment))
+        mark.saw([timestamps.from_milliseconds(moment)])
         assert before <= value(state) <= timestamps.from_milliseconds(began)
         before = value(state)
     mark.finish()
@@ -85,7 +85,7 @@ def test_disorder_is_kept_clear_of_once_it_has_been_seen(
     worst = greatest = 0
     for row in rows:
         before = value(state)
-        mark.saw(timestamps.from_milliseconds(row))
+        mark.saw([timestamps.from_milliseconds(row)])
         if value(state) > before:
             clear = timestamps.from_milliseconds(max(greatest - worst, 0))
             assert value(state) <= clear
@@ -96,5 +96,5 @@ def test_disorder_is_kept_clear_of_once_it_has_been_seen(
 def test_disorder_is_reported_once() -> None:
     """The first row that is older than one before it is told apart."""
     mark = bookmark({})
-    seen = [mark.saw(timestamps.from_milliseconds(n)) for n in (5, 3, 9, 2, 1)]
+    seen = [mark.saw([timestamps.from_milliseconds(n)]) for n in (5, 3, 9, 2, 1)]
     assert seen == [False, True, False, False, False]

@@ -83,10 +83,19 @@ BASES = {
 """The SDK's modules whose classes a module of the tap derives from."""
 
 SIGNATURES: dict[str, tuple[Callable[..., t.Any], str]] = {
+    "_finalize_state": (Stream._finalize_state, "(self, state=None)"),
     "_handle_termination": (Tap._handle_termination, "(self, signum, frame)"),
     "_increment_stream_state": (
         Stream._increment_stream_state,
         "(self, latest_record, *, context=None)",
+    ),
+    "_process_record": (
+        Stream._process_record,
+        "(self, record, child_context=None, partition_context=None)",
+    ),
+    "_sync_records": (
+        Stream._sync_records,
+        "(self, context=None, *, write_messages=True)",
     ),
     "_sync_batches": (Stream._sync_batches, "(self, batch_config, context=None)"),
     "_validate_config": (
