@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 import time
 import typing as t
 
@@ -14,33 +12,16 @@ import pytest
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-from tests.meltano_project import environment, in_duckdb, in_postgres
+from tests.meltano_project import in_duckdb, in_postgres
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.harness import Output
     from tests.meltano_project import Project
 
 pytestmark = pytest.mark.xdist_group("meltano")
 
 SIZE = 2_000
-
-
-def load(project: Project, loader: str, config: dict[str, t.Any], run: Output) -> None:
-    """Give the messages of a run to a loader, as Meltano does."""
-    path = project.root / f"{loader}.json"
-    path.write_text(json.dumps(config))
-    program = project.root / f".meltano/loaders/{loader}/venv/bin/{loader}"
-    subprocess.run(
-        [program, "--config", path],
-        input="".join(f"{json.dumps(message)}\n" for message in run.messages),
-        text=True,
-        encoding="utf-8",
-        env=environment(),
-        capture_output=True,
-        check=True,
-    )
 
 
 def change(account: Account) -> list[str]:
@@ -90,7 +71,7 @@ def test_a_sweep_makes_the_tables_equal_to_the_account(
     assert requests == 1 + -(-len(account.live_ids()) // 500) + 1
     for loader, setting in loaders.items():
         for run in (first, hourly, swept):
-            load(project, loader, setting, run)
+            project.load(loader, setting, run.messages)
     # Without ACTIVATE_VERSION nothing tells a table that a thread is gone.
     gone = {f"thread {thread} is not in the account" for thread in purged}
     for loaded in (
@@ -125,7 +106,7 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
             state=state,
             began=began,
         )
-        load(project, "target-postgres", loader, output)
+        project.load("target-postgres", loader, output.messages)
         return output.states[-1]
 
     def in_table() -> dict[str, bool]:
