@@ -61,10 +61,7 @@ class Story:
         return [sorted(a - b) for a, b in itertools.pairwise(ids)]
 
     def found(self, database: str, text: str, table: str) -> tuple[list[Row], float]:
-        """Return what the README's query with a text finds, and the time it took it for.
-
-        The time is in seconds, in UTC.
-        """
+        """Return what the README's query with a text finds, and when it was run."""
         query = readme.block("sql", text).replace(
             "hubspot.threads", f"{SCHEMA}.{table} AS threads"
         )
@@ -92,7 +89,7 @@ def story(
         for minutes in range(10, 130, 10)
     ]
     warehouse = tmp_path_factory.mktemp("queries") / "warehouse.duckdb"
-    loaders = {
+    loaders: dict[str, dict[str, t.Any]] = {
         "target-duckdb": {
             "path": str(warehouse),
             "default_target_schema": SCHEMA,
@@ -207,7 +204,7 @@ def test_open_threads_by_inbox_and_age(story: Story, database: str) -> None:
         sent = seconds(thread, "latestMessageSentTimestamp")
         received = seconds(thread, "latestMessageReceivedTimestamp")
         counter["waiting"] += received is not None and received > (sent or 0)
-    expected = [{"inbox": inbox} | counter for inbox, counter in counts.items()]
+    expected: list[Row] = [{"inbox": inbox} | counts[inbox] for inbox in counts]
     expected.sort(key=lambda row: (-row["open_threads"], row["inbox"]))
     assert found == expected
     for name in counts[expected[0]["inbox"]]:

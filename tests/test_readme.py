@@ -7,10 +7,13 @@ import json
 import re
 import typing as t
 
+import yaml
+
 from tap_hubspot_threads.client import RETRIED_STATUSES
 from tap_hubspot_threads.retry import LONGEST_STEP, RULES
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
+from tests.meltano_project import LOADERS
 from tests.readme import README, block
 
 PARAMETERS = (
@@ -44,6 +47,22 @@ def test_the_hashing_example_hides_the_ids() -> None:
     names = ("associatedContactId", "assignedTo")
     assert hashed == [row | {n: pseudonym(row[n]) for n in names} for row in plain]
     assert {row["assignedTo"] is None for row in plain} == {True, False}
+
+
+def test_warehouses_that_were_not_run_are_marked() -> None:
+    """Each of the four has a whole plugin to copy, which says that nobody ran it."""
+    section = README.split("### Warehouses that the tests do not reach", 1)[1]
+    written = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert [text.partition("\n")[0] for text in written] == [
+        f"- name: target-{name}  # not run"
+        for name in ("snowflake", "bigquery", "redshift", "databricks")
+    ]
+    for text in written:
+        [plugin] = yaml.safe_load(text)
+        assert plugin["name"] == plugin["executable"] not in LOADERS
+        assert plugin["namespace"] == plugin["name"].replace("-", "_")
+        assert plugin["pip_url"]
+        assert plugin["config"]
 
 
 def test_every_parameter_of_the_endpoint_is_explained() -> None:

@@ -1,18 +1,20 @@
-"""What no message brings, in the tables that were loaded, and what is deleted there."""
+"""What becomes of rows in a warehouse after they were first loaded."""
 
 from __future__ import annotations
 
 import random
+import re
 import time
 import typing as t
 
 import psycopg
 import pytest
 
+from tests import readme
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-from tests.meltano_project import in_duckdb, in_postgres
+from tests.meltano_project import in_duckdb, in_postgres, select_postgres
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +133,70 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
     rows = in_postgres(postgres, schema=schema)
     alive = [row for row in rows if row["id"] not in deleted]
     assert list(differences(account.threads(), alive)) == []
+
+
+def test_postgres_appends_only_what_has_no_key(project: Project, postgres: str) -> None:
+    """Its load method alone appends nothing; the README's stream map does."""
+    account = Account(size=5, seed=13)
+    loader = {"sqlalchemy_url": postgres, "default_target_schema": "appended"}
+    keyless = readme.config("__key_properties__")
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        for _ in range(2):
+            keyed = run_here(settings(hubspot.url)).messages
+            appended = run_here(settings(hubspot.url, **keyless)).messages
+            project.load(
+                "target-postgres",
+                loader | {"load_method": "append-only"},
+                [_into("keyed", m) for m in keyed]
+                + [_into("keyless", m) for m in appended],
+            )
+    counts = "SELECT COUNT(*) AS n FROM appended."
+    [[keyed_rows], [keyless_rows]] = select_postgres(
+        postgres, f"{counts}keyed", f"{counts}keyless"
+    )
+    assert (keyed_rows["n"], keyless_rows["n"]) == (5, 10)
+
+
+def _into(table: str, message: dict[str, t.Any]) -> dict[str, t.Any]:
+    return message | {"stream": table} if "stream" in message else message
+
+
+@pytest.mark.parametrize("loader", ["target-duckdb", "target-jsonl"])
+def test_loaders_that_cannot_read_batches_say_so(
+    project: Project, tmp_path: Path, loader: str
+) -> None:
+    """A loader that does not know BATCH fails, and loses no row in silence."""
+    batch = readme.config("batch_config")
+    batch["batch_config"]["storage"]["root"] = tmp_path.as_uri()
+    with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
+        messages = run_here(settings(hubspot.url, **batch)).messages
+    assert any(message["type"] == "BATCH" for message in messages)
+    config = {
+        "path": str(tmp_path / "warehouse.duckdb"),
+        "default_target_schema": "batches",
+        "destination_path": str(tmp_path),
+    }
+    assert project.try_to_load(loader, config, messages).returncode != 0
+
+
+def test_duckdb_writes_parquet(project: Project, tmp_path: Path) -> None:
+    """The README's command writes every row of the table to a Parquet file."""
+    [command] = re.findall(r"`(COPY hubspot\.threads .+?)`", readme.README)
+    account = Account(size=50, seed=14)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        messages = run_here(settings(hubspot.url, sweep_interval_hours=12)).messages
+    warehouse = tmp_path / "warehouse.duckdb"
+    config = {"path": str(warehouse), "default_target_schema": "hubspot"}
+    project.load("target-duckdb", config, messages)
+    parquet = tmp_path / "threads.parquet"
+    project.duckdb(
+        "import duckdb, sys; warehouse = duckdb.connect(sys.argv[1]); "
+        "warehouse.execute(sys.argv[2]); "
+        "warehouse.execute('DROP TABLE hubspot.threads'); "
+        "warehouse.execute(f'CREATE TABLE hubspot.threads AS FROM {sys.argv[3]!r}')",
+        warehouse,
+        command.replace("'threads.parquet'", f"'{parquet}'"),
+        parquet,
+    )
+    rows = in_duckdb(project, warehouse)
+    assert list(differences(account.threads(), rows)) == []
