@@ -14,7 +14,7 @@ from tests import readme
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-from tests.meltano_project import in_duckdb, in_postgres, select_postgres
+from tests.meltano_project import in_duckdb, in_postgres
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -133,32 +133,6 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
     rows = in_postgres(postgres, schema=schema)
     alive = [row for row in rows if row["id"] not in deleted]
     assert list(differences(account.threads(), alive)) == []
-
-
-def test_postgres_appends_only_what_has_no_key(project: Project, postgres: str) -> None:
-    """Its load method alone appends nothing; the README's stream map does."""
-    account = Account(size=5, seed=13)
-    loader = {"sqlalchemy_url": postgres, "default_target_schema": "appended"}
-    keyless = readme.config("__key_properties__")
-    with FakeHubSpot(account, token=TOKEN) as hubspot:
-        for _ in range(2):
-            keyed = run_here(settings(hubspot.url)).messages
-            appended = run_here(settings(hubspot.url, **keyless)).messages
-            project.load(
-                "target-postgres",
-                loader | {"load_method": "append-only"},
-                [_into("keyed", m) for m in keyed]
-                + [_into("keyless", m) for m in appended],
-            )
-    counts = "SELECT COUNT(*) AS n FROM appended."
-    [[keyed_rows], [keyless_rows]] = select_postgres(
-        postgres, f"{counts}keyed", f"{counts}keyless"
-    )
-    assert (keyed_rows["n"], keyless_rows["n"]) == (5, 10)
-
-
-def _into(table: str, message: dict[str, t.Any]) -> dict[str, t.Any]:
-    return message | {"stream": table} if "stream" in message else message
 
 
 @pytest.mark.parametrize("loader", ["target-duckdb", "target-jsonl"])
