@@ -33,7 +33,22 @@ pytestmark = pytest.mark.xdist_group("meltano")
 
 SCHEMA = "columns"
 
-SNAKE_CASE: dict[str, str] = readme.config("created_at")["stream_maps"]["threads"]
+SNAKE_CASE = {
+    "id": "id",
+    "createdAt": "created_at",
+    "closedAt": "closed_at",
+    "status": "status",
+    "latestMessageTimestamp": "latest_message_at",
+    "latestMessageSentTimestamp": "latest_message_sent_at",
+    "latestMessageReceivedTimestamp": "latest_message_received_at",
+    "assignedTo": "assigned_to",
+    "associatedContactId": "contact_id",
+    "inboxId": "inbox_id",
+    "originalChannelId": "channel_id",
+    "originalChannelAccountId": "channel_account_id",
+    "spam": "spam",
+    "archived": "archived",
+}
 DESELECTED = [
     rule.removeprefix("!threads.")
     for rule in yaml.safe_load(readme.block("yaml", "select:"))["select"]
@@ -51,7 +66,7 @@ def flat(row: Row) -> Row:
 
 def snake(row: Row) -> Row:
     """The names of the README's stream map."""
-    renamed = {new: row[old] for new, old in SNAKE_CASE.items() if old in row}
+    renamed = {new: row[old] for old, new in SNAKE_CASE.items()}
     ticket = (row["threadAssociations"] or {}).get("associatedTicketId")
     return renamed | {"ticket_id": ticket}
 
