@@ -14,7 +14,7 @@ from tests import readme
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-from tests.meltano_project import in_duckdb, in_postgres, select_postgres
+from tests.meltano_project import in_duckdb, in_postgres
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -174,21 +174,3 @@ def test_duckdb_writes_parquet(project: Project, tmp_path: Path) -> None:
     )
     rows = in_duckdb(project, warehouse)
     assert list(differences(account.threads(), rows)) == []
-
-
-def test_activate_version_hits_all_rows_of_batches(
-    project: Project, postgres: str, tmp_path: Path
-) -> None:
-    """The README's warning holds: PostgreSQL's loader marks them, brought or not."""
-    batch = readme.config("batch_config")
-    batch["batch_config"]["storage"]["root"] = tmp_path.as_uri()
-    both = batch | {"emit_activate_version_messages": True, "sweep_interval_hours": 12}
-    with FakeHubSpot(Account(size=5, seed=15), token=TOKEN) as hubspot:
-        messages = run_here(settings(hubspot.url, **both)).messages
-    kinds = [message["type"] for message in messages]
-    assert {"BATCH", "ACTIVATE_VERSION"} <= set(kinds)
-    loader = {"sqlalchemy_url": postgres, "default_target_schema": "marked"}
-    project.load("target-postgres", loader, messages)
-    [rows] = select_postgres(postgres, "SELECT _sdc_deleted_at FROM marked.threads")
-    assert len(rows) == 5
-    assert all(row["_sdc_deleted_at"] for row in rows)
