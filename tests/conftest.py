@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 import tempfile
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from hypothesis import settings
 
@@ -39,7 +43,29 @@ def project(installed: Project, request: pytest.FixtureRequest) -> Project:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Run a PostgreSQL server, and return the address of an empty database in it."""
+    """Return the address of an empty PostgreSQL database of the tests' own.
+
+    It is on the server that TEST_POSTGRES_URI names, or else on one that is run for it.
+    """
+    with contextlib.ExitStack() as stack:
+        server = os.environ.get("TEST_POSTGRES_URI") or stack.enter_context(_server())
+        server = server.replace("+psycopg", "", 1)
+        name = f"tap_hubspot_threads_{secrets.token_hex(4)}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+            # Not in UTC, so that what depends on it is seen.
+            zone = f"ALTER DATABASE {name} SET timezone TO 'America/New_York'"
+            connection.execute(zone.encode())
+            path = urlsplit(server)._replace(
+                path=f"/{name}", scheme="postgresql+psycopg"
+            )
+            yield path.geturl()
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[str]:
+    """Run a PostgreSQL server, which listens on a Unix socket where there are any."""
     # Not in pytest's own folder, which the user cannot enter that root's server runs
     # as, and whose long name leaves no room for that of a socket.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -50,4 +76,4 @@ def postgres() -> Iterator[str]:
                 get_server,
             )
         with get_server(Path(folder, "data"), cleanup_mode="delete") as server:
-            yield server.get_uri(driver="psycopg")
+            yield server.get_uri()

@@ -5,7 +5,9 @@ Everything happens in a copy of the project, so that the working tree stays as i
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
+import re
 import subprocess
 import typing as t
 
@@ -15,7 +17,15 @@ from tests.bootstrap import ROOT
 from tests.demo.account import MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
 from tests.demo.truth import differences, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
-from tests.meltano_project import environment, in_duckdb, in_jsonl, in_postgres
+from tests.meltano_project import (
+    environment,
+    in_csv,
+    in_duckdb,
+    in_jsonl,
+    in_postgres,
+    newest,
+)
+from tests.readme import README
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +34,8 @@ if t.TYPE_CHECKING:
 
 # One process runs all of these, since they share one installation of the plugins.
 pytestmark = pytest.mark.xdist_group("meltano")
+
+APPENDING = ("target-jsonl", "target-csv")
 
 
 def test_demo(project: Project) -> None:
@@ -85,40 +97,65 @@ def test_report_without_a_table(project: Project) -> None:
 def test_every_loader_holds_the_same_rows(
     project: Project, postgres: str, tmp_path: Path
 ) -> None:
-    """DuckDB, JSON Lines and PostgreSQL hold the account, also after changes."""
+    """Every loader holds the account, also after changes; the README says how many."""
     account = Account(size=1_500, seed=3, shape=Shape.awkward(tie_size=40))
     warehouse = tmp_path / "loaded.duckdb"
+    files = tmp_path / "files"
     run = functools.partial(
         project.run,
         "threads",
-        "tap-hubspot-threads",
-        "target-jsonl",
-        "tap-hubspot-threads",
-        "target-postgres",
+        *("tap-hubspot-threads", "target-jsonl"),
+        *("tap-hubspot-threads", "target-postgres"),
         TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
         # Meltano hands settings from the environment on as text.
         TAP_HUBSPOT_THREADS_SWEEP_INTERVAL_HOURS="0.5",
         TAP_HUBSPOT_THREADS_PAGE_SIZE="250",
         TARGET_DUCKDB_PATH=str(warehouse),
-        TARGET_JSONL_DESTINATION_PATH=str(tmp_path),
+        TARGET_JSONL_DESTINATION_PATH=str(files),
         TARGET_JSONL_DO_TIMESTAMP_FILE="false",
         TARGET_POSTGRES_SQLALCHEMY_URL=postgres,
     )
+    run_csv = functools.partial(
+        project.run,
+        *("tap-hubspot-threads", "target-csv"),
+        TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
+        TAP_HUBSPOT_THREADS_FLATTENING_ENABLED="true",
+        TAP_HUBSPOT_THREADS_FLATTENING_MAX_DEPTH="1",
+        TARGET_CSV_OUTPUT_PATH=str(files),
+    )
+    overlap = max(_latest(account)) - dt.timedelta(minutes=5)
+    found: dict[str, list[int]] = {}
     with FakeHubSpot(account) as hubspot:
         for later in (False, True):
             if later:
                 _let_time_pass(account)
             hubspot.forget()
             log = run(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
+            run_csv(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
             assert f"{len(account):,} threads in hubspot.threads of loaded" in log
-            for loaded in (
-                in_duckdb(project, warehouse),
-                in_jsonl(tmp_path / "threads.jsonl"),
-                in_postgres(postgres),
+            for loader, loaded in (
+                ("target-duckdb", in_duckdb(project, warehouse)),
+                ("target-postgres", in_postgres(postgres)),
+                ("target-jsonl", in_jsonl(files / "threads.jsonl")),
+                ("target-csv", in_csv(files)),
             ):
-                assert list(differences(account.threads(), loaded)) == []
+                found.setdefault(loader, []).append(len(loaded))
+                rows = newest(loaded) if loader in APPENDING else loaded
+                assert list(differences(account.threads(), rows)) == []
     # Of the second round: one page for each loader.
-    assert len(hubspot.requests) == 3
+    assert len(hubspot.requests) == 4
+    again = sum(moment >= overlap for moment in _latest(account))
+    for loader, (first, second) in found.items():
+        assert first == 1_500
+        assert second == (1_500 + again if loader in APPENDING else 1_501)
+        row = rf"^\| `{loader}` \|.*" + rf"\| {first:,} " * 2 + rf"\| {second:,} " * 2
+        assert re.search(row + r"\|$", README, re.MULTILINE)
+
+
+def _latest(account: Account) -> list[dt.datetime]:
+    """When the threads of an account had their last messages, where they had any."""
+    moments = (thread.get("latestMessageTimestamp") for thread in account.threads())
+    return [dt.datetime.fromisoformat(moment) for moment in moments if moment]
 
 
 def _let_time_pass(account: Account) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sqlite3
 import typing as t
+
+import yaml
 
 from tap_hubspot_threads.client import RETRIED_STATUSES
 from tap_hubspot_threads.retry import LONGEST_STEP, RULES
-from tests.bootstrap import ROOT
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-
-README = (ROOT / "README.md").read_text()
+from tests.meltano_project import LOADERS
+from tests.readme import README, block
 
 PARAMETERS = (
     "after",
@@ -30,13 +30,6 @@ PARAMETERS = (
     "threadStatus",
 )
 """All that the endpoint takes, by HubSpot's reference."""
-
-
-def block(language: str, containing: str) -> str:
-    """Return the one fenced block of a language that contains a text."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    [found] = [text for text in blocks if containing in text]
-    return str(found)
 
 
 def test_the_hashing_example_hides_the_ids() -> None:
@@ -56,20 +49,20 @@ def test_the_hashing_example_hides_the_ids() -> None:
     assert {row["assignedTo"] is None for row in plain} == {True, False}
 
 
-def test_the_query_for_append_only_tables_finds_the_newest_rows() -> None:
-    """Of a thread that was loaded twice, the later extraction is chosen."""
-    query = block("sql", "ROW_NUMBER")
-    with sqlite3.connect(":memory:") as database:
-        database.execute("CREATE TABLE threads (id, status, _sdc_extracted_at)")
-        rows = [
-            ("1", "OPEN", "2026-01-01T00:00:00Z"),
-            ("2", "OPEN", "2026-01-01T00:00:00Z"),
-            ("1", "CLOSED", "2026-01-02T00:00:00Z"),
-        ]
-        database.executemany("INSERT INTO threads VALUES (?, ?, ?)", rows)
-        found = {row[:2] for row in database.execute(query)}
-    database.close()
-    assert found == {("1", "CLOSED"), ("2", "OPEN")}
+def test_warehouses_that_were_not_run_are_marked() -> None:
+    """Each of the four has a whole plugin to copy, which says that nobody ran it."""
+    section = README.split("### Warehouses that the tests do not reach", 1)[1]
+    written = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert [text.partition("\n")[0] for text in written] == [
+        f"- name: target-{name}  # not run"
+        for name in ("snowflake", "bigquery", "redshift", "databricks")
+    ]
+    for text in written:
+        [plugin] = yaml.safe_load(text)
+        assert plugin["name"] == plugin["executable"] not in LOADERS
+        assert plugin["namespace"] == plugin["name"].replace("-", "_")
+        assert plugin["pip_url"]
+        assert plugin["config"]
 
 
 def test_every_parameter_of_the_endpoint_is_explained() -> None:

@@ -1,46 +1,29 @@
-"""What no message brings, in the tables that were loaded, and what is deleted there."""
+"""What becomes of rows in a warehouse after they were first loaded."""
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
+import re
 import time
 import typing as t
 
 import psycopg
 import pytest
 
+from tests import readme
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, run_here, settings
-from tests.meltano_project import environment, in_duckdb, in_postgres
+from tests.meltano_project import in_duckdb, in_postgres
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.harness import Output
     from tests.meltano_project import Project
 
 pytestmark = pytest.mark.xdist_group("meltano")
 
 SIZE = 2_000
-
-
-def load(project: Project, loader: str, config: dict[str, t.Any], run: Output) -> None:
-    """Give the messages of a run to a loader, as Meltano does."""
-    path = project.root / f"{loader}.json"
-    path.write_text(json.dumps(config))
-    program = project.root / f".meltano/loaders/{loader}/venv/bin/{loader}"
-    subprocess.run(
-        [program, "--config", path],
-        input="".join(f"{json.dumps(message)}\n" for message in run.messages),
-        text=True,
-        encoding="utf-8",
-        env=environment(),
-        capture_output=True,
-        check=True,
-    )
 
 
 def change(account: Account) -> list[str]:
@@ -90,7 +73,7 @@ def test_a_sweep_makes_the_tables_equal_to_the_account(
     assert requests == 1 + -(-len(account.live_ids()) // 500) + 1
     for loader, setting in loaders.items():
         for run in (first, hourly, swept):
-            load(project, loader, setting, run)
+            project.load(loader, setting, run.messages)
     # Without ACTIVATE_VERSION nothing tells a table that a thread is gone.
     gone = {f"thread {thread} is not in the account" for thread in purged}
     for loaded in (
@@ -125,7 +108,7 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
             state=state,
             began=began,
         )
-        load(project, "target-postgres", loader, output)
+        project.load("target-postgres", loader, output.messages)
         return output.states[-1]
 
     def in_table() -> dict[str, bool]:
@@ -150,3 +133,44 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
     rows = in_postgres(postgres, schema=schema)
     alive = [row for row in rows if row["id"] not in deleted]
     assert list(differences(account.threads(), alive)) == []
+
+
+@pytest.mark.parametrize("loader", ["target-duckdb", "target-jsonl"])
+def test_loaders_that_cannot_read_batches_say_so(
+    project: Project, tmp_path: Path, loader: str
+) -> None:
+    """A loader that does not know BATCH fails, and loses no row in silence."""
+    batch = readme.config("batch_config")
+    batch["batch_config"]["storage"]["root"] = tmp_path.as_uri()
+    with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
+        messages = run_here(settings(hubspot.url, **batch)).messages
+    assert any(message["type"] == "BATCH" for message in messages)
+    config = {
+        "path": str(tmp_path / "warehouse.duckdb"),
+        "default_target_schema": "batches",
+        "destination_path": str(tmp_path),
+    }
+    assert project.try_to_load(loader, config, messages).returncode != 0
+
+
+def test_duckdb_writes_parquet(project: Project, tmp_path: Path) -> None:
+    """The README's command writes every row of the table to a Parquet file."""
+    [command] = re.findall(r"`(COPY hubspot\.threads .+?)`", readme.README)
+    account = Account(size=50, seed=14)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        messages = run_here(settings(hubspot.url, sweep_interval_hours=12)).messages
+    warehouse = tmp_path / "warehouse.duckdb"
+    config = {"path": str(warehouse), "default_target_schema": "hubspot"}
+    project.load("target-duckdb", config, messages)
+    parquet = tmp_path / "threads.parquet"
+    project.duckdb(
+        "import duckdb, sys; warehouse = duckdb.connect(sys.argv[1]); "
+        "warehouse.execute(sys.argv[2]); "
+        "warehouse.execute('DROP TABLE hubspot.threads'); "
+        "warehouse.execute(f'CREATE TABLE hubspot.threads AS FROM {sys.argv[3]!r}')",
+        warehouse,
+        command.replace("'threads.parquet'", f"'{parquet}'"),
+        parquet,
+    )
+    rows = in_duckdb(project, warehouse)
+    assert list(differences(account.threads(), rows)) == []
