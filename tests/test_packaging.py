@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import typing as t
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from tests.bootstrap import PINS, ROOT
+from tests.fake_hubspot import Account, FakeHubSpot
+from tests.harness import TOKEN, Output
+from tests.meltano_project import environment
 
-if t.TYPE_CHECKING:
-    from pathlib import Path
-
+NAME = "tap-hubspot-threads"
 SOURCES = ("tap_hubspot_threads", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -97,6 +98,44 @@ def test_shallow_clone(tmp_path: Path) -> None:
         pytest.skip("nothing has been committed yet")
     wheel = build(clone, tmp_path / "dist", "--wheel")
     assert re.match(r"tap_hubspot_threads-\d+\.\d+.*-py3-none-any\.whl", wheel.name)
+
+
+@pytest.mark.xdist_group("schedule")
+def test_plugin_definition(tmp_path: Path) -> None:
+    """An empty Meltano project runs the tap that it was given with plugin.yaml."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "meltano.yml").write_text("environments:\n- name: dev\n")
+    wheel = build(archive(tmp_path / "source"), tmp_path / "dist", "--wheel")
+    account = Account(size=30)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+
+        def meltano(*arguments: str | Path) -> str:
+            env = environment() | {
+                # As if the wheel had been released.
+                "UV_FIND_LINKS": str(wheel.parent),
+                "TAP_HUBSPOT_THREADS_API_URL": hubspot.url,
+                "TAP_HUBSPOT_THREADS_ACCESS_TOKEN": TOKEN,
+            }
+            del env["MELTANO_CLI_LOG_CONFIG"]
+            done = subprocess.run(
+                [Path(sys.executable).with_name("meltano"), *arguments],
+                cwd=project,
+                env=env,
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        meltano("add", NAME, "--from-ref", ROOT / "plugin.yaml")
+        assert wheel.name.split("-")[1] in meltano("invoke", NAME, "--version")
+        output = Output.parse(meltano("--environment=dev", "invoke", NAME), 0)
+        listed = meltano("config", "list", NAME)
+    assert len(output.records) == len(account)
+    assert "Group 1: access_token" in listed
+    assert TOKEN not in listed
 
 
 def test_pins() -> None:
