@@ -109,9 +109,11 @@ class _Environment:
             self._uv_pip("--no-deps", "--no-build-isolation", "-e", str(ROOT))
             return
         project = str(ROOT / "pyproject.toml")
-        built = ("--wheel", "--out-dir", str(temporary), str(ROOT))
-        _check([self._uv, "build", "--quiet", "--python", str(self.python), *built])
-        [wheel] = map(str, temporary.glob("*.whl"))
+        wheel = os.environ.get("WHEEL")
+        if wheel is None:
+            built = ("--wheel", "--out-dir", str(temporary), str(ROOT))
+            _check([self._uv, "build", "--quiet", "--python", str(self.python), *built])
+            [wheel] = map(str, temporary.glob("*.whl"))
         self._uv_pip("--no-deps", wheel)
         if self.extreme == "newest":
             self._uv_pip("--upgrade", wheel, "--group", f"{project}:dev")
