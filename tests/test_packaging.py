@@ -20,6 +20,7 @@ from tests.bootstrap import PINS, ROOT
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.harness import TOKEN, Output
 from tests.meltano_project import environment
+from tests.readme import block, type_in
 
 NAME = "tap-hubspot-threads"
 SOURCES = ("tap_hubspot_threads", "pyproject.toml", "README.md", "LICENSE")
@@ -114,19 +115,19 @@ def test_plugin_definition(tmp_path: Path) -> None:
     wheel = build(archive(tmp_path / "source"), tmp_path / "dist", "--wheel")
     account = Account(size=30)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
+        given = {
+            # As if the wheel had been released.
+            "UV_FIND_LINKS": str(wheel.parent),
+            "TAP_HUBSPOT_THREADS_API_URL": hubspot.url,
+            "TAP_HUBSPOT_THREADS_ACCESS_TOKEN": TOKEN,
+            "MELTANO_CLI_LOG_CONFIG": "",
+        }
 
-        def meltano(*arguments: str | Path) -> str:
-            env = environment() | {
-                # As if the wheel had been released.
-                "UV_FIND_LINKS": str(wheel.parent),
-                "TAP_HUBSPOT_THREADS_API_URL": hubspot.url,
-                "TAP_HUBSPOT_THREADS_ACCESS_TOKEN": TOKEN,
-            }
-            del env["MELTANO_CLI_LOG_CONFIG"]
+        def meltano(*arguments: str) -> str:
             done = subprocess.run(
                 [Path(sys.executable).with_name("meltano"), *arguments],
                 cwd=project,
-                env=env,
+                env=environment() | given,
                 capture_output=True,
                 encoding="utf-8",
                 check=False,
@@ -134,8 +135,9 @@ def test_plugin_definition(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 
-        meltano("add", NAME, "--from-ref", ROOT / "plugin.yaml")
-        assert wheel.name.split("-")[1] in meltano("invoke", NAME, "--version")
+        shutil.copy(ROOT / "plugin.yaml", project)
+        printed = type_in(project, block("console", "--from-ref"), **given)
+        assert f"{NAME} v{wheel.name.split('-')[1]}" in printed
         output = Output.parse(meltano("--environment=dev", "invoke", NAME), 0)
         listed = meltano("config", "list", NAME)
     assert len(output.records) == len(account)

@@ -170,6 +170,8 @@ def test_runs_that_overlap_lose_nothing(
         began_first = late.start(clones[0])
         try:
             assert halfway.wait(120)
+            again = late.run(clones[0], code=1)
+            assert f"Another '{STATE_ID}' pipeline is already running" in again
             change(account)
             early.run(clones[1])
             [(_, ended_first)] = in_files(tmp_path).items()
