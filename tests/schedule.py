@@ -33,13 +33,18 @@ AWS = {
 
 def clone(target: Path) -> Path:
     """Make what a fresh clone of the working tree would be, were it committed."""
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        target.mkdir()
+    command = ["git", "clone", "--quiet", "--no-tags", ROOT.as_uri(), str(target)]
+    in_git = (ROOT / ".git").exists() and shutil.which("git") is not None
+    if not in_git or subprocess.call(command):
+        shutil.rmtree(target, ignore_errors=True)
         for part in (*PARTS, ".github"):
             copy(ROOT / part, target / part)
         return target
-    git("clone", "--quiet", "--no-tags", ROOT.as_uri(), str(target))
-    changed = git("ls-files", "-z", "--modified", "--others", "--exclude-standard")
+    changed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+    )
     for name in filter(None, changed.split("\0")):
         if (ROOT / name).exists():
             copy(ROOT / name, target / name)
@@ -55,13 +60,6 @@ def copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
         shutil.copy(source, target)
-
-
-def git(*arguments: str) -> str:
-    """Run git in the working tree, and return its output."""
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
 
 
 @dataclasses.dataclass

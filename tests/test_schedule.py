@@ -196,30 +196,46 @@ def test_one_run_at_a_time_where_the_clone_is_kept() -> None:
     assert workflow["concurrency"] == {"group": "extract", "cancel-in-progress": False}
 
 
-@pytest.mark.parametrize("cause", ["token", "signal"])
-def test_the_exit_code_of_the_job(
-    cause: str, clones: tuple[Path, Path], database: str, tmp_path: Path
+def test_a_tap_that_fails_makes_the_job_fail(
+    clones: tuple[Path, Path], database: str, tmp_path: Path
 ) -> None:
-    """A tap that fails makes the job fail, and SIGTERM to the script makes it 143."""
+    """The job ends with 1, and its log names the remedy."""
     with FakeHubSpot(Account(size=SIZE, seed=23)) as hubspot:
         schedule = Schedule(hubspot, database, tmp_path.as_uri())
-        if cause == "token":
-            schedule.values["TAP_HUBSPOT_THREADS_ACCESS_TOKEN"] = "another"
-            log = schedule.run(clones[0], code=1)
-            assert "Remedy: check the setting `access_token`" in log
-            return
-        asked = threading.Event()
+        schedule.values["TAP_HUBSPOT_THREADS_ACCESS_TOKEN"] = "another"
+        log = schedule.run(clones[0], code=1)
+    assert "Remedy: check the setting `access_token`" in log
 
-        def linger(*_: object) -> None:
-            asked.set()
-            time.sleep(0.5)
 
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.nightly),
+    ],
+)
+def test_a_signal_to_the_script_ends_all_of_it(
+    number: signal.Signals,
+    code: int,
+    clones: tuple[Path, Path],
+    database: str,
+    tmp_path: Path,
+) -> None:
+    """Meltano, tap and loader end by themselves, with the exit code README tells."""
+    asked = threading.Event()
+
+    def linger(*_: object) -> None:
+        asked.set()
+        time.sleep(0.5)
+
+    with FakeHubSpot(Account(size=SIZE, seed=23)) as hubspot:
         hubspot.before_request = linger
+        schedule = Schedule(hubspot, database, tmp_path.as_uri())
         process = schedule.start(clones[0])
         assert asked.wait(120)
-        process.send_signal(signal.SIGTERM)
-        log = finish(process, 143)
-        assert "Stopped by SIGTERM" in log
+        process.send_signal(number)
+        log = finish(process, code)
+    assert "Stopped by SIGTERM" in log
 
 
 def test_the_script_asks_for_a_place_for_the_state(clones: tuple[Path, Path]) -> None:
