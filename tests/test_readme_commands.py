@@ -167,7 +167,6 @@ def test_many_accounts_on_github(tmp_path: Path) -> None:
     changed = yaml.safe_load(example.text)["jobs"]["extract"]
     workflow = yaml.safe_load((ROOT / ".github/workflows/extract.yml").read_text())
     workflow["on"] = workflow.pop(True)  # which YAML 1.1 takes `on` for
-    del workflow["concurrency"]
     job = workflow["jobs"]["extract"]
     job |= changed
     added = dict(re.findall(r"^    #   (\w+): (.+)$", example.text, re.MULTILINE))
