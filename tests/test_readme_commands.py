@@ -24,7 +24,7 @@ from tests.bootstrap import PINS, ROOT
 from tests.demo.truth import differences
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot
 from tests.meltano_project import in_postgres
-from tests.readme import BLOCKS, block, type_in, with_venv
+from tests.readme import BLOCKS, block, needs_new_packages, type_in, with_venv
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +161,7 @@ def test_many_accounts(project: Project, postgres: str) -> None:
             connection.execute(f"DROP SCHEMA hubspot_{name} CASCADE".encode())
 
 
+@needs_new_packages
 def test_many_accounts_on_github(tmp_path: Path) -> None:
     """The workflow with the example's changes is valid, and safe by zizmor's rules."""
     example = block("yaml", "matrix")

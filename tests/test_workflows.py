@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.bootstrap import ROOT
+from tests.readme import needs_new_packages
 
 FOLDER = ROOT / ".github"
 FILES = {path.stem: path for path in sorted((FOLDER / "workflows").glob("*.yml"))}
@@ -26,6 +27,7 @@ JOBS = {
 }
 
 
+@needs_new_packages
 @pytest.mark.parametrize(
     "command",
     [
