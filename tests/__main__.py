@@ -1,4 +1,9 @@
-"""Run the tests: ``python3 tests [arguments of pytest]``, and nothing beforehand."""
+"""Run the tests: ``python3 tests [arguments of pytest]``, and nothing beforehand.
+
+With ``--oldest`` or ``--newest`` as the first argument the wheel is tested, with the
+oldest or the newest dependencies that it allows. The tests that install the tap by
+themselves, by way of Meltano, are then left out.
+"""
 
 from __future__ import annotations
 
@@ -10,4 +15,8 @@ if __name__ == "__main__":
 
     from tests import bootstrap
 
+    extreme = sys.argv[1].removeprefix("--") if sys.argv[1:] else ""
+    if extreme in bootstrap.EXTREMES:
+        options = ("--import-mode=append", "-m", "not nightly and not xdist_group")
+        bootstrap.run_with(extreme, "python", "-m", "pytest", *options, *sys.argv[2:])
     bootstrap.run("python", "-m", "pytest", *sys.argv[1:])

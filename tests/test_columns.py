@@ -51,7 +51,7 @@ SNAKE_CASE = {
 }
 DESELECTED = [
     rule.removeprefix("!threads.")
-    for rule in yaml.safe_load(readme.block("yaml", "select:"))["select"]
+    for rule in yaml.safe_load(readme.block("yaml", "select:").text)["select"]
     if rule.startswith("!")
 ]
 """The fields that the README's example leaves out."""
@@ -149,7 +149,7 @@ def tables(
         "flat": readme.config("flattening_enabled"),
         "snake": readme.config("created_at"),
         "mapped": readme.config("mailbox"),
-        "batch": batch | {"emit_activate_version_messages": True},
+        "batch": batch,
     }
     account = Account(size=250, seed=21, shape=Shape(unicode=True, silent=0.05))
     warehouse = folder / "warehouse.duckdb"
@@ -260,14 +260,3 @@ def test_batches_are_gzipped_json_lines(tables: Tables) -> None:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             rows += sum(bool(json.loads(line)["id"]) for line in file)
     assert rows > len(tables.account)
-
-
-def test_rows_of_batches_are_taken_for_old(tables: Tables) -> None:
-    """The README's warning holds: ACTIVATE_VERSION marks rows that came in files."""
-    nested, batch = tables.postgres["nested"], tables.postgres["batch"]
-    assert all(row["_sdc_extracted_at"] for row in nested)
-    assert not any(row["_sdc_extracted_at"] for row in batch)
-    assert not any(row["_sdc_deleted_at"] for row in nested)
-    # The second run, without a sweep, brought some of them again.
-    again = len(tables.account) * 0.1
-    assert sum(bool(row["_sdc_deleted_at"]) for row in batch) > len(batch) - again

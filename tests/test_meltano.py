@@ -25,7 +25,7 @@ from tests.meltano_project import (
     in_postgres,
     newest,
 )
-from tests.readme import README
+from tests.readme import README, block, is_shown, type_in, with_venv
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +40,17 @@ APPENDING = ("target-jsonl", "target-csv")
 
 def test_demo(project: Project) -> None:
     """The second run of the demo brings only what happened since the first."""
-    first = project.run("demo")
+    demo, again = (
+        block("console", "python3 tests/demo", 0),
+        block("console", "python3 tests/demo", 1),
+    )
+    first = type_in(with_venv(project), demo)
+    assert is_shown(first, demo.output), first
     assert f"Day 0 of the account. Threads written: {SIZE:,}. " in first
     assert f"Equal: the table holds the {SIZE:,} threads" in first
 
-    second = project.run("demo")
+    second = type_in(project.root, again)
+    assert is_shown(second, again.output), second
     # And the newest thread of the first run, which lies in the overlap.
     brought = MESSAGES_A_DAY + NEW_THREADS_A_DAY + 1
     assert f"Day 1 of the account. Threads written: {brought}. " in second

@@ -62,7 +62,7 @@ class Story:
 
     def found(self, database: str, text: str, table: str) -> tuple[list[Row], float]:
         """Return what the README's query with a text finds, and when it was run."""
-        query = readme.block("sql", text).replace(
+        query = readme.block("sql", text).text.replace(
             "hubspot.threads", f"{SCHEMA}.{table} AS threads"
         )
         clock = "SELECT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS now"
@@ -351,4 +351,6 @@ def test_every_query_is_tested() -> None:
         "AS noticed_at",
         "AS last_seen",
     )
-    assert {readme.block("sql", text) for text in tested} == set(readme.blocks("sql"))
+    assert {readme.block("sql", text) for text in tested} == {
+        block for block in readme.BLOCKS if block.language == "sql"
+    }

@@ -177,6 +177,16 @@ def test_without_a_credential_the_missing_setting_is_named(
             },
             {"batch_config"},
         ),
+        (
+            {
+                "batch_config": {
+                    "encoding": {"format": "jsonl"},
+                    "storage": {"root": "file:///nowhere"},
+                },
+                "emit_activate_version_messages": True,
+            },
+            {"batch_config"},
+        ),
         ({"flattening_enabled": True}, {"flattening_max_depth"}),
     ],
     ids=lambda names: "+".join(sorted(names)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 import typing as t
 
 import pytest
@@ -26,6 +27,7 @@ PROJECT: dict[str, t.Any] = yaml.safe_load((ROOT / "meltano.yml").read_text())
     for plugin in PROJECT["plugins"]["extractors"]
     if plugin["name"] == TapHubSpotThreads.name
 ]
+PLUGIN: dict[str, t.Any] = yaml.safe_load((ROOT / "plugin.yaml").read_text())
 MELTANO: dict[str, Setting] = {s["name"]: s for s in EXTRACTOR["settings"]}
 
 
@@ -93,6 +95,25 @@ def test_meltano_capabilities() -> None:
     told = sorted(capability.value for capability in TapHubSpotThreads.capabilities)
     for extractor in PROJECT["plugins"]["extractors"]:
         assert sorted(extractor["capabilities"]) == told
+
+
+def test_plugin_definition() -> None:
+    """plugin.yaml describes the very extractor of meltano.yml, for other projects."""
+    # Where it comes from is another matter, and `meltano add` takes no schema.
+    here = {k: v for k, v in EXTRACTOR.items() if k not in {"pip_url", "load_schema"}}
+    assert {key: PLUGIN[key] for key in here} == here
+    assert PLUGIN.keys() - here.keys() == {
+        "domain_url",
+        "keywords",
+        "maintenance_status",
+        "pip_url",
+        "plugin_type",
+        "repo",
+        "variant",
+    }
+    distribution = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert PLUGIN["pip_url"] == distribution["name"]
+    assert PLUGIN["executable"] in distribution["scripts"]
 
 
 def test_demo_has_the_same_loader() -> None:
