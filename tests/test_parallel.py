@@ -1,0 +1,540 @@
+"""Reading with several requests at the same time: the same rows, sooner."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import threading
+import time
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_hubspot_threads import ahead, timestamps
+from tap_hubspot_threads.ahead import ReadAhead
+from tap_hubspot_threads.errors import HubSpotError
+from tap_hubspot_threads.pagination import (
+    TIMESTAMP,
+    Listing,
+    Page,
+    PageToken,
+    ThreadsPaginator,
+)
+from tests import harness
+from tests.fake_hubspot import Account, Contract, FakeHubSpot, Shape
+from tests.harness import (
+    TOKEN,
+    Output,
+    StillClock,
+    by_id,
+    missing_at_states,
+    run_command_here,
+    run_here,
+    written,
+)
+from tests.test_faults import KINDS, Nothing, Renews, Waits
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Row: t.TypeAlias = dict[str, t.Any]
+
+DAY = 24 * 60 * 60 * 1000
+YEAR = 365 * DAY
+UNTIL = timestamps.from_milliseconds(56 * YEAR)
+"""When the runs begin: what is newer has come since."""
+
+AGAIN = "one page after the other"
+"""What the warning says when the plain chain takes over."""
+
+
+def row(number: int, moment: int) -> Row:
+    """Return a thread of an account that is a list."""
+    return {"id": str(number), TIMESTAMP: timestamps.from_milliseconds(moment)}
+
+
+class Chain:
+    """HubSpot's endpoint as a function: rows in order, cursors that are keys.
+
+    Answers come as they are asked for, one thread after the other or at once; nothing
+    is slow, so that chance alone says who is first.
+    """
+
+    def __init__(self, rows: list[Row], size: int) -> None:
+        self.rows = rows
+        self.size = size
+        self.requests: list[PageToken] = []
+        self.before_page: Callable[[int], None] = lambda _: None
+        self._lock = threading.Lock()
+
+    def fetch(self, token: PageToken) -> Page:
+        """Return the page that a token asks for."""
+        with self._lock:
+            self.requests.append(token)
+            self.before_page(len(self.requests))
+            after = self.place(token)
+            found = [r for r in self.rows if (r[TIMESTAMP], int(r["id"])) > after]
+            page = found[: self.size]
+        if len(found) <= self.size:
+            return Page(page, None)
+        return Page(page, f"{page[-1][TIMESTAMP]} {page[-1]['id']}")
+
+    def place(self, token: PageToken) -> tuple[str, int]:
+        """Return what comes before the first row of a page."""
+        if token.after is None:
+            assert token.listing.since is not None
+            bound = token.listing.params[f"{TIMESTAMP}After"]
+            return (bound, -1)
+        moment, _, number = token.after.partition(" ")
+        return moment, int(number)
+
+
+def reading(source: Chain, readers: int, before: str | None = None) -> ReadAhead:
+    """Return what reads everything, with that many readers."""
+    return ReadAhead(
+        source.fetch,
+        Listing(timestamps.EPOCH),
+        page_size=source.size,
+        readers=readers,
+        before=before,
+        until=UNTIL,
+        logger=logging.getLogger(__name__),
+    )
+
+
+def read(source: Chain, readers: int, before: str | None = None) -> list[ahead.Rows]:
+    """Read everything."""
+    return list(reading(source, readers, before))
+
+
+def ids(pages: list[ahead.Rows]) -> list[str]:
+    """Return the ids in the order they came in."""
+    return [r["id"] for page in pages for r in page.rows]
+
+
+# The plan.
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from([0, 1, 60_000, DAY, YEAR // 4])),
+        max_size=60,
+    ),
+    st.integers(2, 16),
+    st.integers(1, 9),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_account_comes_whole_and_in_order(
+    bursts: list[tuple[int, int]], readers: int, size: int
+) -> None:
+    """Bursts, ties and gaps, by any number of readers: each row once, in order."""
+    rows: list[Row] = []
+    moment = YEAR
+    for count, gap in bursts:
+        for _ in range(count):
+            rows.append(row(len(rows), moment))
+            moment += gap // 50
+        moment += gap
+    assert ids(read(Chain(rows, size), readers)) == [r["id"] for r in rows]
+
+
+@given(st.lists(st.integers(0, 400), max_size=40), st.integers(2, 8))
+@settings(max_examples=100, deadline=None)
+def test_a_thread_that_moves_while_it_is_listed_is_not_lost(
+    moves: list[int], readers: int
+) -> None:
+    """A message moves it to the end, wherever the readers are at that moment."""
+    rows = [row(n, YEAR + n * DAY // 7) for n in range(400)]
+    source = Chain(rows, 5)
+    now = [56 * YEAR]
+    moved: dict[str, str] = {}
+
+    def move(number: int) -> None:
+        if number % 2 and moves and source.rows:
+            one = source.rows.pop(moves.pop() % len(source.rows))
+            now[0] += 1_000
+            source.rows.append(one | row(int(one["id"]), now[0]))
+            moved[one["id"]] = source.rows[-1][TIMESTAMP]
+
+    source.before_page = move
+    pages = read(source, readers)
+    newest = {r["id"]: r[TIMESTAMP] for page in pages for r in page.rows}
+    assert newest.keys() == {str(n) for n in range(400)}
+    assert all(newest[one] == moment for one, moment in moved.items())
+
+
+@pytest.mark.parametrize("readers", [4, 8, 16])
+@pytest.mark.parametrize("kind", ["even", "bursty", "sparse"])
+def test_few_requests_are_in_vain(kind: str, readers: int) -> None:
+    """At most a quarter more than full pages would need."""
+    size, count = 50, 200 if kind == "sparse" else 10_000
+    years = 10 if kind == "sparse" else 5
+    start = 56 * YEAR - years * YEAR
+    if kind == "bursty":  # half the threads in one day
+        half = count // 2
+        day = start + years * YEAR // 2
+        moments = [start + n * years * YEAR // half for n in range(half)]
+        moments += [day + n * DAY // half for n in range(half)]
+    else:
+        moments = [start + n * years * YEAR // count for n in range(count)]
+    rows = [row(n, moment) for n, moment in enumerate(sorted(moments))]
+    source = Chain(rows, size)
+    assert len(ids(read(source, readers))) == count
+    assert len(source.requests) <= 1.25 * math.ceil(count / size)
+
+
+def test_nothing_is_cut_where_it_would_not_pay() -> None:
+    """A listing of a few pages costs as many requests as without readers."""
+    source = Chain([row(n, 55 * YEAR + n * DAY) for n in range(300)], 50)
+    read(source, 8)
+    assert len(source.requests) == 6
+    assert {token.listing.since for token in source.requests} == {timestamps.EPOCH}
+
+
+def test_a_bounded_listing_is_not_read_to_its_end() -> None:
+    """Where only older threads are wanted, the readers stop there."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(20_000)]
+    bound = rows[10_000][TIMESTAMP]
+    source = Chain(rows, 50)
+    found = ids(read(source, 4, before=bound))
+    assert found[:10_000] == [str(n) for n in range(10_000)]
+    assert len(found) < 10_500
+    assert len(source.requests) < 1.25 * 200
+
+
+def test_the_wait_for_the_writer_bounds_what_is_read_ahead() -> None:
+    """Readers stop when nobody takes the rows, so memory does not grow for ever."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(20_000)]
+    source = Chain(rows, 10)
+    pages = iter(reading(source, 4))
+    for _ in range(20):
+        next(pages)
+    deadline = time.monotonic() + 5
+    count = -1
+    while count != len(source.requests) and time.monotonic() < deadline:
+        count = len(source.requests)
+        time.sleep(0.2)
+    assert 20 < count < 20 + 12 * 6
+    pages.close()  # type: ignore[attr-defined]
+    assert not [x for x in threading.enumerate() if x.name.startswith("reader-")]
+
+
+# Where reality contradicts a slice.
+
+
+def test_rows_out_of_order_bring_the_plain_chain_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One warning, and every thread is there."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(10_000)]
+    source = Chain(rows, 50)
+    fetch = source.fetch
+
+    def disordered(token: PageToken) -> Page:
+        page = fetch(token)
+        if len(source.requests) > 40:
+            page.rows.reverse()
+        return page
+
+    source.fetch = disordered  # type: ignore[method-assign]
+    assert {*ids(read(source, 8))} == {r["id"] for r in rows}
+    assert [AGAIN in line for line in caplog.messages] == [True]
+
+
+def test_a_cursor_that_forgets_the_bound_brings_the_plain_chain_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The second page of a slice is then the second page of everything."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(5_000)]
+    source = Chain(rows, 50)
+
+    def fetch(token: PageToken) -> Page:
+        begin = int(token.after or 0)
+        if token.after is None:
+            bound = token.listing.params[f"{TIMESTAMP}After"]
+            begin = next((n for n, r in enumerate(rows) if r[TIMESTAMP] > bound), 5_000)
+            page = rows[begin : begin + 50]
+            return Page(page, "50" if begin + 50 < 5_000 else None)
+        page = rows[begin : begin + 50]
+        return Page(page, str(begin + 50) if begin + 50 < 5_000 else None)
+
+    source.fetch = fetch  # type: ignore[method-assign]
+    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
+    assert [AGAIN in line for line in caplog.messages] == [True]
+
+
+def test_an_account_out_of_order_from_the_start_is_never_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is read as with one reader, without a word about parallel reading."""
+    rows = [row(n, 50 * YEAR + n * DAY) for n in range(2_000)]
+    rows[3], rows[30] = rows[30], rows[3]
+    pages = [rows[n : n + 50] for n in range(0, 2_000, 50)]
+    source = Chain(rows, 50)
+
+    def fetch(token: PageToken) -> Page:
+        at = int(token.after or 0)
+        return Page(list(pages[at]), str(at + 1) if at + 1 < len(pages) else None)
+
+    source.fetch = fetch  # type: ignore[method-assign]
+    assert ids(read(source, 4)) == [r["id"] for r in rows]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 30])
+def test_rows_before_an_error_come_first(at: int) -> None:
+    """An error is raised where its page is due, behind all rows before it."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(5_000)]
+    source = Chain(rows, 50)
+    fetch = source.fetch
+    broken = rows[(at - 1) * 50][TIMESTAMP]
+
+    def failing(token: PageToken) -> Page:
+        page = fetch(token)
+        if any(r[TIMESTAMP] == broken for r in page.rows):
+            msg = "no answer"
+            raise HubSpotError(msg)
+        return page
+
+    source.fetch = failing  # type: ignore[method-assign]
+    pages = iter(reading(source, 8))
+    found: list[str] = []
+    try:
+        for page in pages:
+            found += [r["id"] for r in page.rows]
+    except HubSpotError as error:
+        assert str(error) == "no answer"  # noqa: PT017 - after the rows
+    else:
+        pytest.fail("it did not end with the error")
+    # A slice that begins within the page before has its first rows in the broken one.
+    assert found == [str(n) for n in range(len(found))]
+    assert (at - 1) * 50 - 50 <= len(found) <= (at - 1) * 50
+
+
+# The tap.
+
+
+PAGE, PAGES = 5, 40
+INBOXES = sorted({int(r["inboxId"]) for r in Account(size=600).threads()})[:2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeHubSpot]:
+    """Serve an account of forty pages to all cells, by a clock that stands still."""
+    clock = StillClock()
+    account = Account(size=PAGE * PAGES, shape=Shape(closed=0.5))
+    with FakeHubSpot(account, token=TOKEN, monotonic=clock) as hubspot:
+        hubspot.clock = clock  # type: ignore[attr-defined]
+        yield hubspot
+
+
+def config(hubspot: FakeHubSpot, parallel: int, **more: t.Any) -> dict[str, t.Any]:
+    """Return settings for small pages, so that there are slices of a few of them."""
+    return harness.settings(
+        hubspot.url, page_size=PAGE, max_parallel_requests=parallel, **more
+    )
+
+
+def lines(output: Output) -> list[str]:
+    """Return the messages as text, without when the rows were extracted."""
+    return [
+        json.dumps({k: v for k, v in message.items() if k != "time_extracted"})
+        for message in output.messages
+    ]
+
+
+CONTRACTS: dict[str, dict[str, t.Any]] = {
+    "plain": {},
+    "echo": {"last_page": "echo", "cursor_encoded": True, "inclusive": False},
+    "offset": {"cursor": "offset", "last_page": "next_null"},
+    "gzip": {"gzip": True, "nulls": True},
+}
+
+
+@pytest.mark.parametrize("parallel", [4, 8])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"sweep_interval_hours": 12},
+        {"sweep_interval_hours": 12, "sweep_order": "timestamp"},
+        {"inbox_ids": INBOXES},
+        {"emit_activate_version_messages": True, "sweep_interval_hours": 12},
+    ],
+    ids=lambda more: "+".join(more) or "changes",
+)
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_the_output_is_the_same(
+    contract: str, more: dict[str, t.Any], parallel: int
+) -> None:
+    """RECORD, STATE and their order, by however many readers; also of the next run."""
+    began = timestamps.milliseconds_between(timestamps.EPOCH, "2026-11-01T00:00:00Z")
+    account = Account(
+        size=600, now="2026-10-31T23:00:00Z", shape=Shape(archived=0.1, silent=0.1)
+    )
+    with FakeHubSpot(account, Contract(**CONTRACTS[contract]), token=TOKEN) as hubspot:
+        one = run_here(config(hubspot, 1, **more), began=began)
+        hubspot.forget()
+        several = run_here(config(hubspot, parallel, **more), began=began)
+        bounds = {r.param(f"{TIMESTAMP}After") for r in hubspot.requests}
+        assert len(bounds) > 4, "it was not cut"
+        assert lines(several) == lines(one)
+        later = began + 13 * 60 * 60 * 1000
+        state = one.states[-1]
+        one = run_here(config(hubspot, 1, **more), state=state, began=later)
+        several = run_here(config(hubspot, parallel, **more), state=state, began=later)
+        assert lines(several) == lines(one)
+
+
+CELLS = [
+    (kind, at, times, credential)
+    for kind in KINDS
+    for times in (1, None)
+    for at, credential in ((1, "token"), (9, "token"), (20, "token"), (9, "app"))
+]
+
+
+@pytest.mark.parametrize(("kind", "at", "times", "credential"), CELLS)
+def test_every_fault_with_eight_readers(
+    server: FakeHubSpot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    at: int,
+    times: int | None,
+    credential: str,
+) -> None:
+    """The run rides it out with the same rows, or ends behind whole ones, resumable."""
+    rule = KINDS[kind]
+    server.faults.clear()
+    server.forget()
+    clock: StillClock = server.clock  # type: ignore[attr-defined]
+    clock.waits.clear()
+    clock.now += 3_600
+    clock.share_with_tap(monkeypatch)
+    rows = [
+        written(r)
+        for r in sorted(
+            server.account.threads(),
+            key=lambda r: (r["latestMessageTimestamp"], int(r["id"])),
+        )
+    ]
+    met = range(at, 2**62) if times is None else range(at, at + 1)
+    server.faults.add(rule.make(), at=met)
+    budget = rule.means.budget if isinstance(rule.means, Waits) else 100.0
+    settings = config(server, 8, max_retry_seconds=budget, request_timeout=rule.timeout)
+    if credential == "app":
+        settings = harness.oauth_settings(server) | {
+            k: v for k, v in settings.items() if k != "access_token"
+        }
+    output = run_command_here(tmp_path, settings)
+    survives = isinstance(rule.means, Nothing) or (
+        times is not None
+        and (
+            isinstance(rule.means, Waits)
+            or (isinstance(rule.means, Renews) and credential == "app")
+        )
+    )
+    printed = output.stderr + json.dumps(output.messages)
+    assert not [secret for secret in harness.secrets_of(server) if secret in printed]
+    assert missing_at_states(output, rows) == set()
+    if survives:
+        assert output.code == 0, output.stderr
+        assert output.records == rows
+        return
+    assert output.code == 1
+    (line,) = output.errors
+    assert all(words in line for words in rule.says)
+    assert output.records == rows[: len(output.records)]
+    server.faults.clear()
+    clock.now += 3_600
+    state = output.states[-1] if output.states else None
+    after = run_command_here(tmp_path, settings, state=state)
+    assert after.code == 0
+    assert by_id(output.records + after.records) == by_id(rows)
+
+
+def test_a_run_alone_on_its_quota_is_never_told_to_wait(tmp_path: Path) -> None:
+    """Eight readers share one view of HubSpot's limit, and use it well."""
+    contract = Contract(quota=60, quota_window_seconds=1.0, quota_window="rolling")
+    account = Account(size=1_500)
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        began = time.monotonic()
+        output = run_command_here(tmp_path, config(hubspot, 8, max_retry_seconds=60))
+        took = time.monotonic() - began
+        throttled = hubspot.stats["throttled"]
+        requests = hubspot.stats["requests"]
+    assert output.code == 0
+    assert len(output.records) == 1_500
+    assert throttled == 0
+    assert requests > 300
+    assert took > 300 / 60 - 1.5  # it was the quota that held it up
+
+
+def test_one_connection_for_each_reader(tmp_path: Path) -> None:
+    """All requests of a run go through one pool, whose connections are kept."""
+    with FakeHubSpot(Account(size=PAGE * PAGES), token=TOKEN) as hubspot:
+        with harness.captured_log() as log:
+            run_here(config(hubspot, 8, sweep_interval_hours=12))
+        opened = re.findall(r"Starting new HTTP connection \(\d+\)", log.getvalue())
+        full = "Connection pool is full" in log.getvalue()
+        assert len(hubspot.requests) > PAGES
+    assert 1 < len(opened) <= 9
+    assert not full
+
+
+def test_a_long_run_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Now and then one line with threads, rate, pages, place and share of the limit."""
+    from tap_hubspot_threads.progress import Progress  # noqa: PLC0415
+
+    monkeypatch.setattr(Progress, "INTERVAL", 0.05)
+    contract = Contract(delay=0.02, quota=10_000)
+    with FakeHubSpot(Account(size=60), contract, token=TOKEN) as hubspot:
+        output = run_command_here(tmp_path, config(hubspot, 1))
+    told = [x for x in output.stderr.splitlines() if "threads written" in x]
+    form = (
+        r"[\d,]+ threads written, [\d,]+ a second; [\d,]+ pages, now at last message "
+        r"\d{4}-\d\d-\d\dT[\d:.]+Z; \d+% of HubSpot's limit in use$"
+    )
+    assert 2 <= len(told) <= 12
+    assert all(re.search(form, line) for line in told)
+    metrics = [x for x in output.stderr.splitlines() if "METRIC" in x]
+    assert len(metrics) < 6
+
+
+def test_a_short_run_does_not_say_how_far_it_is(tmp_path: Path) -> None:
+    """What is over in a moment needs no progress."""
+    with FakeHubSpot(Account(size=60), token=TOKEN) as hubspot:
+        output = run_command_here(tmp_path, config(hubspot, 4))
+    assert "threads written" not in output.stderr
+
+
+def test_an_endless_slice_is_left_to_the_plain_chain(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Empty pages without end in a slice end the run only if the chain has them too."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(5_000)]
+    source = Chain(rows, 50)
+    fetch = source.fetch
+    voids: list[PageToken] = []
+
+    def looping(token: PageToken) -> Page:
+        if (token.after or "").startswith("void"):
+            voids.append(token)
+            return Page([], f"void {len(voids)}")
+        page = fetch(token)
+        if token.listing.since != timestamps.EPOCH and page.after and not voids:
+            return Page(page.rows, "void")
+        return page
+
+    source.fetch = looping  # type: ignore[method-assign]
+    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
+    assert len(voids) == ThreadsPaginator.MOST_EMPTY_PAGES + 1
+    assert [AGAIN in line for line in caplog.messages] == [True]
