@@ -8,6 +8,7 @@ import threading
 import time
 import typing as t
 from collections import deque
+from functools import partial
 
 if t.TYPE_CHECKING:
     import logging
@@ -70,7 +71,7 @@ class Pace:
         self._sent = self._sent_by_then = 0
         self._growth: deque[_Growth] = deque()
         self._answered: deque[float] = deque()
-        self._under_way = 0
+        self._under_way = self._most_under_way = 0
         self._last_sent = -math.inf
         self._has_slowed_down = False
 
@@ -90,17 +91,22 @@ class Pace:
         Yields:
             A function to be called with the headers, if there is an answer.
         """
-        while (delay := self._take()) > 0:
+        delay, number = self._take()
+        while delay > 0:
             time.sleep(delay)
+            delay, number = self._take()
         try:
-            yield self._read
+            yield partial(self._read, number)
         finally:
             with self._lock:
                 self._under_way -= 1
                 self._answered.append(self._clock())
 
-    def _take(self) -> float:
-        """Take a turn, or return the seconds after which to ask again."""
+    def _take(self) -> tuple[float, int]:
+        """Take a turn; return the seconds after which to ask again, 0 if it is taken.
+
+        The other value is the number of the request, from 1.
+        """
         with self._lock:
             now = self._clock()
             while self._answered and self._answered[0] <= now - self._window:
@@ -108,11 +114,12 @@ class Pace:
             delay = self._delay(now)
             if delay > 0:
                 self._say_so()
-                return delay
+                return delay, 0
             self._under_way += 1
+            self._most_under_way = max(self._most_under_way, self._under_way)
             self._sent += 1
             self._last_sent = now
-            return 0.0
+            return 0.0, self._sent
 
     def _delay(self, now: float) -> float:
         used = len(self._answered) + self._under_way
@@ -128,7 +135,7 @@ class Pace:
             return self._last_sent + self._window / allowed - now
         return 0.0
 
-    def _read(self, headers: Mapping[str, str]) -> None:
+    def _read(self, number: int, headers: Mapping[str, str]) -> None:
         try:
             limit = int(headers[_MAX])
             remaining = int(headers[_REMAINING])
@@ -145,19 +152,29 @@ class Pace:
             self._window = window + self.SLACK
             used = min(max(0, limit - remaining), limit)
             own = len(self._answered) + self._under_way
-            self._others = max(0, used - own, self._used_by_others(used))
+            self._others = max(0, used - own, self._used_by_others(used, number))
 
-    def _used_by_others(self, used: int) -> int:
-        """Estimate what others use in a window, by how `used` has grown."""
+    def _used_by_others(self, used: int, number: int) -> int:
+        """Estimate what others use in a window, by how `used` has grown.
+
+        Args:
+            used: How many requests HubSpot had counted at an answer.
+            number: Which of the requests sent from here it answers, from 1.
+        """
         now = self._clock()
-        if self._used is not None and used >= self._used:  # else it began anew
-            more = max(0, used - self._used - (self._sent - self._sent_by_then))
-            self._growth.append(_Growth(now, now - self._used_at, more))
-        self._used, self._used_at, self._sent_by_then = used, now, self._sent
+        # Requests that are under way together may be counted in any order, so each
+        # count is off by up to as many.
+        slack = self._most_under_way - 1
+        if number > self._sent_by_then:  # else a later one has been answered already
+            if self._used is not None and used >= self._used - slack:
+                more = used - self._used - (number - self._sent_by_then)
+                self._growth.append(_Growth(now, now - self._used_at, more))
+            # Else the window began anew.
+            self._used, self._used_at, self._sent_by_then = used, now, number
         while self._growth and self._growth[0].at <= now - self._window:
             self._growth.popleft()
         seconds = max(sum(g.seconds for g in self._growth), self._window / 10)
-        requests = sum(g.requests for g in self._growth)
+        requests = max(0, sum(g.requests for g in self._growth) - slack)
         return math.ceil(requests / seconds * self._window)
 
     def _say_so(self) -> None:

@@ -1,0 +1,355 @@
+"""Measure the tap beside a stock SDK tap and a hand-written loop.
+
+Usage: python -m tests.benchmarks [--rounds N] [--cases NAME ...]
+
+Each case has a fake HubSpot in a process of its own. Its contestants take turns, so
+that whatever else the machine does meets all of them; told are medians. The table goes
+into README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from importlib import metadata
+from pathlib import Path
+
+import requests
+
+from tests.fake_hubspot import Account
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = Path(__file__).with_name("README.md")
+MARK = "<!-- measured -->\n"
+TOKEN = "fake-token"
+NOW = "2026-11-01T00:00:00Z"
+PER_WINDOW, WINDOW = 190, 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """A command to measure.
+
+    Attributes:
+        name: What the table calls it.
+        command: Module or program, and its arguments; settings come behind.
+        settings: Settings beside address and token.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    settings: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+PYTHON = sys.executable
+STOCK = Contestant("a: stock SDK tap", (PYTHON, "-m", "tests.benchmarks.stock"))
+LOOP = Contestant("b: requests + json", (PYTHON, "-m", "tests.benchmarks.loop"))
+CHANGES = {"sweep_interval_hours": 0}
+
+
+def tap(name: str, **settings: t.Any) -> Contestant:
+    """Return the tap with some settings; only the changes unless told otherwise."""
+    program = str(Path(PYTHON).with_name("tap-hubspot-threads"))
+    return Contestant(f"tap, {name}", (program,), CHANGES | settings)
+
+
+ONE = tap("1 request", max_parallel_requests=1)
+FOUR = tap("4 requests (default)")
+EIGHT = tap("8 requests", max_parallel_requests=8)
+BY_ID = tap("first load, sweep by id", sweep_interval_hours=12)
+BY_TIMESTAMP = tap(
+    "first load, sweep by timestamp",
+    sweep_interval_hours=12,
+    sweep_order="timestamp",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An account, how it answers, and who reads it.
+
+    Attributes:
+        title: What the table calls it.
+        size: Threads.
+        server: Switches of the fake.
+        contestants: Who takes turns.
+        changes: Only so many newest threads are to be found; None for all.
+    """
+
+    title: str
+    size: int
+    server: tuple[str, ...]
+    contestants: tuple[Contestant, ...]
+    changes: int | None = None
+
+
+CASES = {
+    "no-delay": Case(
+        "100,000 threads, no delay", 100_000, (), (STOCK, LOOP, ONE, FOUR, EIGHT)
+    ),
+    "delay": Case(
+        "100,000 threads, 100 ms a request",
+        100_000,
+        ("--delay", "0.1"),
+        (LOOP, FOUR, EIGHT),
+    ),
+    "first-load": Case(
+        "The whole first load of 100,000 threads, 100 ms a request",
+        100_000,
+        ("--delay", "0.1", "--archived", "0.01"),
+        (LOOP, BY_ID, BY_TIMESTAMP),
+    ),
+    "million": Case(
+        "1,000,000 threads, no delay",
+        1_000_000,
+        ("--rows-kept", "1000000"),
+        (LOOP, FOUR),
+    ),
+    "quota": Case(
+        f"{PER_WINDOW} requests in {WINDOW:.0f} s, no delay, 100,000 threads by 200",
+        100_000,
+        ("--quota", str(PER_WINDOW), "--quota-window", "rolling"),
+        (tap("8 requests, pages of 200", max_parallel_requests=8, page_size=200),),
+    ),
+    "hourly": Case(
+        "An hourly run that finds 50 changes, no delay",
+        100_000,
+        (),
+        (STOCK, LOOP, FOUR),
+        changes=50,
+    ),
+}
+
+
+class Measure(t.NamedTuple):
+    """What one run took: seconds, megabytes, and what the server counted."""
+
+    wall: float
+    cpu: float
+    memory: float
+    requests: int
+    throttled: int
+    rows: int
+
+
+@contextlib.contextmanager
+def serving(case: Case) -> Iterator[str]:
+    """Serve a case's account in another process, and yield its address."""
+    command = [PYTHON, "-m", "tests.fake_hubspot", "--size", str(case.size)]
+    command += ["--now", NOW, "--token", TOKEN, *case.server]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
+
+
+def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Measure:
+    """Run a contestant once, to its end.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    if contestant is LOOP:
+        arguments = [url, TOKEN, *([since] if since else [])]
+    else:
+        config = {"access_token": TOKEN, "api_url": url} | contestant.settings
+        arguments = ["--config", _file(folder / "config.json", config)]
+        if since:
+            mark = {"replication_key": "latestMessageTimestamp"}
+            mark["replication_key_value"] = since
+            state = {"bookmarks": {"threads": mark}}
+            arguments += ["--state", _file(folder / "state.json", state)]
+    before = _counted(url)
+    out, log = folder / "out", folder / "log"
+    with out.open("wb") as stdout, log.open("wb") as stderr:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*contestant.command, *arguments], stdout=stdout, stderr=stderr
+        )
+        memory = 0
+        while True:
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            memory = max(memory, _peak(process.pid))
+            time.sleep(0.005)
+        wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        msg = f"{contestant.name} failed: {log.read_text()[-500:]}"
+        raise RuntimeError(msg)
+    after = _counted(url)
+    with out.open("rb") as lines:
+        rows = sum(b'"associatedContactId"' in line for line in lines)
+    return Measure(
+        wall,
+        used.ru_utime + used.ru_stime,
+        memory / 1024,
+        after["requests"] - before["requests"],
+        after["throttled"] - before["throttled"],
+        rows - (contestant is not LOOP),  # the field is in SCHEMA as well
+    )
+
+
+def _file(path: Path, content: dict[str, t.Any]) -> str:
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def _peak(pid: int) -> int:
+    """Return the most memory a process has held, in kilobytes.
+
+    Not from its ``rusage``, which begins with that of the process that started it.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1])
+    return 0
+
+
+def _counted(url: str) -> dict[str, int]:
+    counts: dict[str, int] = requests.get(f"{url}/_fake/stats", timeout=60).json()
+    return counts
+
+
+def measure(case: Case, rounds: int) -> list[str]:
+    """Measure a case, and return its part of the table."""
+    since = None
+    if case.changes is not None:
+        rows = Account(case.size, now=NOW).threads()
+        moments = sorted(row["latestMessageTimestamp"] for row in rows)
+        since = moments[-case.changes]
+    results: dict[str, list[Measure]] = {}
+    with serving(case) as url, tempfile.TemporaryDirectory() as folder:
+        # The server makes each row once.
+        run(case.contestants[-1], url, None, Path(folder))
+        for number in range(rounds):
+            for contestant in case.contestants:
+                if "quota" in " ".join(case.server):
+                    time.sleep(WINDOW + 1)  # none is in another's window
+                one = run(contestant, url, since, Path(folder))
+                results.setdefault(contestant.name, []).append(one)
+                print(f"{number + 1}: {contestant.name}: {one}", file=sys.stderr)
+    medians = {
+        name: Measure(*map(statistics.median, zip(*runs, strict=True)))
+        for name, runs in results.items()
+    }
+    return [*_table(case, medians), *_of_the_quota(case, medians)]
+
+
+def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
+    columns = (
+        "wall",
+        "of (a)",
+        "of (b)",
+        "CPU",
+        "of (a)",
+        "of (b)",
+        "peak",
+        "requests",
+        "429s",
+        "rows",
+    )
+    lines = [
+        f"### {case.title}",
+        "",
+        f"| | {' | '.join(columns)} |",
+        f"|---|{'--:|' * len(columns)}",
+    ]
+    a, b = medians.get(STOCK.name), medians.get(LOOP.name)
+    for name, it in medians.items():
+        ratios = (
+            f"{of / base:.2f}" if base else ""
+            for of, base in (
+                (it.wall, a and a.wall),
+                (it.wall, b and b.wall),
+                (it.cpu, a and a.cpu),
+                (it.cpu, b and b.cpu),
+            )
+        )
+        wall_a, wall_b, cpu_a, cpu_b = ratios
+        lines.append(
+            f"| {name} | {it.wall:.2f} s | {wall_a} | {wall_b} | {it.cpu:.2f} s "
+            f"| {cpu_a} | {cpu_b} | {it.memory:.0f} MB | {it.requests:,.0f} "
+            f"| {it.throttled:.0f} | {it.rows:,.0f} |"
+        )
+    return [*lines, ""]
+
+
+def _of_the_quota(case: Case, medians: dict[str, Measure]) -> list[str]:
+    """Say how many requests a run sent in a window's time, its start included."""
+    if "--quota" not in case.server:
+        return []
+    (it,) = medians.values()
+    sent = it.requests / it.wall * WINDOW
+    said = (
+        f"{sent:.0f} requests in {WINDOW:.0f} s: {sent / PER_WINDOW:.0%} of the quota."
+    )
+    return [said, ""]
+
+
+def start_up(rounds: int) -> list[str]:
+    """Measure what a run costs before its first request."""
+    program = str(Path(PYTHON).with_name("tap-hubspot-threads"))
+    commands = {
+        'python -c "import singer_sdk"': [PYTHON, "-c", "import singer_sdk"],
+        "tap-hubspot-threads --about": [program, "--about"],
+        "tap-hubspot-threads --discover": [program, "--discover"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(2 * rounds):
+        for name, command in commands.items():
+            began = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            taken[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    base = next(iter(medians.values()))
+    lines = ["### Start-up", "", "| | wall | of the import |", "|---|--:|--:|"]
+    lines += [f"| `{n}` | {m:.2f} s | {m / base:.2f} |" for n, m in medians.items()]
+    return [*lines, ""]
+
+
+def machine() -> str:
+    """Return one line on what was measured with."""
+    packages = ("singer-sdk", "requests", "urllib3", "msgspec")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python "
+        f"{platform.python_version()}, {versions}. The fake runs on one of the cores."
+    )
+
+
+def main() -> None:
+    """Measure the cases that are asked for, and write the table if it is all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each (5)")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    options = parser.parse_args()
+    lines = [f"Medians of {options.rounds} runs. {machine()}", ""]
+    for name in options.cases:
+        lines += measure(CASES[name], options.rounds)
+    lines += start_up(options.rounds)
+    text = "\n".join(lines)
+    print(text)
+    if options.cases == list(CASES):
+        head = README.read_text(encoding="utf-8").partition(MARK)[0]
+        README.write_text(f"{head}{MARK}\n{text.rstrip()}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
