@@ -238,6 +238,9 @@ class ReadAhead:
                 raise is_endless
 
     def _has_enough(self, piece: Slice) -> bool:
+        head = self._plan.head
+        if head is not None and head.reading is Reading.BEFORE:
+            return False  # it waits for a reader, and this may be the next to be free
         most = (
             self.MOST_WAITING
             if self._plan.cut_at is None
