@@ -77,6 +77,8 @@ class TapCommand(SingerCommand):
             self.logger.debug("The output was closed by its reader")
             _abandon_stdout()
             ctx.exit(1)
+        finally:
+            gc.unfreeze()
 
     def _report(self, error: Exception) -> None:
         in_full = error if self.logger.isEnabledFor(logging.DEBUG) else None
