@@ -505,8 +505,19 @@ def test_a_long_run_says_how_far_it_is(
     )
     assert 2 <= len(told) <= 12
     assert all(re.search(form, line) for line in told)
-    metrics = [x for x in output.stderr.splitlines() if "METRIC" in x]
-    assert len(metrics) < 6
+
+
+def test_metrics_are_for_machines(tmp_path: Path) -> None:
+    """Rows, requests and seconds are counted in a line each, not one for a request."""
+    with FakeHubSpot(Account(size=PAGE * PAGES), token=TOKEN) as hubspot:
+        output = run_command_here(tmp_path, config(hubspot, 8))
+        requests = len(hubspot.requests)
+    told = re.findall(r"METRIC: (\{.*\})", output.stderr)
+    values = {point["metric"]: point["value"] for point in map(json.loads, told)}
+    assert len(told) == len(values) == 3
+    assert values["record_count"] == PAGE * PAGES
+    assert values["http_request_count"] == requests > PAGES
+    assert 0 < values["sync_duration"] < 60
 
 
 def test_a_short_run_does_not_say_how_far_it_is(tmp_path: Path) -> None:
