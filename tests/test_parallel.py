@@ -375,7 +375,7 @@ def test_the_output_is_the_same(
     """RECORD, STATE and their order, by however many readers; also of the next run."""
     began = timestamps.milliseconds_between(timestamps.EPOCH, "2026-11-01T00:00:00Z")
     account = Account(
-        size=600, now="2026-10-31T23:00:00Z", shape=Shape(archived=0.1, silent=0.1)
+        size=300, now="2026-10-31T23:00:00Z", shape=Shape(archived=0.1, silent=0.1)
     )
     with FakeHubSpot(account, Contract(**CONTRACTS[contract]), token=TOKEN) as hubspot:
         one = run_here(config(hubspot, 1, **more), began=began)
@@ -391,11 +391,12 @@ def test_the_output_is_the_same(
         assert lines(several) == lines(one)
 
 
+# Not the first request: nothing is read in parallel before its answer.
 CELLS = [
     (kind, at, times, credential)
     for kind in KINDS
     for times in (1, None)
-    for at, credential in ((1, "token"), (9, "token"), (20, "token"), (9, "app"))
+    for at, credential in ((9, "token"), (20, "token"), (9, "app"))
 ]
 
 
