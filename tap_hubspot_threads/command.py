@@ -16,7 +16,10 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
-from tap_hubspot_threads.sdk import Terminated
+from tap_hubspot_threads.signals import Terminated, watched
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class TapCommand(SingerCommand):
@@ -47,13 +50,8 @@ class TapCommand(SingerCommand):
             self.logger.error("The output is closed, so there is nowhere to write to")
             sys.exit(1)
         try:
-            return super().main(*args, **kwargs)
-        except Terminated as stop:
-            stop.write_state()
-            self.logger.warning(
-                "Stopped by %s; the run can go on from its last STATE", stop
-            )
-            raise
+            with watched(), self._stopping_well():
+                return super().main(*args, **kwargs)
         except ConfigValidationError as error:
             for problem in error.errors:
                 self.logger.error("%s", problem)  # noqa: TRY400 - no traceback
@@ -61,6 +59,17 @@ class TapCommand(SingerCommand):
             self._report(error)
         _abandon_stdout()
         sys.exit(1)
+
+    @contextlib.contextmanager
+    def _stopping_well(self) -> Iterator[None]:
+        try:
+            yield
+        except Terminated as stop:
+            stop.write_state()
+            self.logger.warning(
+                "Stopped by %s; the run can go on from its last STATE", stop
+            )
+            raise
 
     @override
     def invoke(self, ctx: click.Context) -> t.Any:

@@ -9,13 +9,9 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import logging
-import os
-import signal
 import sys
-import threading
 import typing as t
 
-import click
 from singer_sdk import RESTStream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
@@ -23,6 +19,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import TypeVar, override
 
+from tap_hubspot_threads.signals import Terminated
 from tap_hubspot_threads.writer import PageWriter
 
 if t.TYPE_CHECKING:
@@ -82,54 +79,9 @@ class SeamedTap(Tap):
         # The SDK writes STATE from within the handler, where a message may be
         # half written, and exits with 0. Raising unwinds to the command, which
         # writes STATE between two messages.
-        # A terminal and a runner may both send one: the second must not cut that off.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _take_no_notice)
-        if click.get_current_context(silent=True) is not None:
-            _end_at_the_latest(128 + signum)
-        raise Terminated(signum, self)
-
-
-GRACE = 10.0
-"""Seconds from a signal to the end of the process, if nothing else ends it."""
-
-
-def _end_at_the_latest(code: int) -> None:
-    """End the process in a while, should it not end by itself.
-
-    An exception may be raised anywhere, even between a lock that is taken and the block
-    that would give it back. Whoever waits for that lock then waits for ever; and a
-    target may never read again.
-    """
-    timer = threading.Timer(GRACE, os._exit, (code,))
-    timer.daemon = True
-    timer.start()
-
-
-def _take_no_notice(_signum: int, _frame: FrameType | None) -> None:
-    """Do nothing: Python warns of a signal that is ignored while it arrives."""
-
-
-class Terminated(SystemExit):
-    """A signal asked the run to stop.
-
-    The exit code is 128 and the number of the signal, as a shell reports it.
-    """
-
-    def __init__(self, signum: int, tap: SeamedTap) -> None:
-        """Keep the name of the signal and the tap that it met."""
-        super().__init__(128 + signum)
-        self._name = signal.Signals(signum).name
-        self._tap = tap
-
-    @override
-    def __str__(self) -> str:
-        """Return the name of the signal."""
-        return self._name
-
-    def write_state(self) -> None:
-        """Write STATE for the rows that were written."""
-        self._tap.state_writer.write_state(self._tap.state)
+        raise Terminated(
+            signum, write_state=lambda: self.state_writer.write_state(self.state)
+        )
 
 
 class SeamedStream(RESTStream[Token], t.Generic[Token]):

@@ -130,14 +130,16 @@ def start_tap(
     catalog: t.Any = None,
     env: dict[str, str] | None = None,
     stdout: t.Any = subprocess.PIPE,
+    program: tuple[str, ...] = ("-m", "tap_hubspot_threads"),
 ) -> subprocess.Popen[bytes]:
     """Start the command line with its files in a directory of the test's.
 
-    A text is written to its file as it is, None makes no file.
+    A text is written to its file as it is, None makes no file. `program` is what
+    Python is told to run.
     """
     options = _files(directory, config=config, state=state, catalog=catalog)
     return subprocess.Popen(
-        [sys.executable, "-m", "tap_hubspot_threads", *options, *arguments],
+        [sys.executable, *program, *options, *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=clean_environment() | (env or {}),

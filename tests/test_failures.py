@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import typing as t
@@ -759,11 +761,12 @@ def assert_it_stopped_well(
     number: signal.Signals,
     hubspot: FakeHubSpot,
     before: bytes = b"",
-    others: tuple[signal.Signals, ...] = (),
+    *,
+    sent: tuple[signal.Signals, ...] = (),
 ) -> Output:
     """Send a signal and check what is promised of a run that is stopped."""
     began = time.monotonic()
-    for each in (number, *others):
+    for each in sent or (number,):
         process.send_signal(each)
     stdout, stderr = process.communicate(timeout=10)
     took = time.monotonic() - began
@@ -792,6 +795,28 @@ def read(process: subprocess.Popen[bytes], *, lines: int) -> bytes:
     return found
 
 
+def start_until_it_waits(
+    directory: Path,
+    hubspot: FakeHubSpot,
+    fault: Fault,
+    config: dict[str, t.Any],
+    **more: t.Any,
+) -> subprocess.Popen[bytes]:
+    """Start a run and return when it has made the request that meets the fault."""
+    waiting = threading.Event()
+
+    def tell(count: int, _: SeenRequest) -> None:
+        if count == MIDDLE:
+            waiting.set()
+
+    hubspot.before_request = tell
+    hubspot.faults.add(fault, since=MIDDLE)
+    process = start_tap(directory, config, **more)
+    assert waiting.wait(20)
+    hubspot.before_request = None
+    return process
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
     "fault",
@@ -807,22 +832,81 @@ def test_a_signal_ends_a_run_that_waits(
     parallel: int,
 ) -> None:
     """At once, with the STATE of what was written, and a code that is no success."""
-    waiting = threading.Event()
-
-    def tell(count: int, _: SeenRequest) -> None:
-        if count == MIDDLE:
-            waiting.set()
-
-    hubspot.before_request = tell
-    hubspot.faults.add(fault, since=MIDDLE)
     settings = config(hubspot, max_retry_seconds=600, max_parallel_requests=parallel)
-    process = start_tap(tmp_path, settings)
-    assert waiting.wait(20)
+    process = start_until_it_waits(tmp_path, hubspot, fault, settings)
     output = assert_it_stopped_well(process, number, hubspot)
     assert PAGE <= len(output.records) <= 2 * PAGE
     assert parallel > 1 or len(output.records) == 2 * PAGE
-    hubspot.before_request = None
     assert_the_next_run_completes(output, hubspot)
+
+
+TO_ANOTHER_THREAD = """\
+import signal
+import threading
+from tap_hubspot_threads.tap import TapHubSpotThreads
+
+def work():
+    signal.sigwait({signal.SIGUSR1})
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+threading.Thread(target=work, daemon=True).start()
+TapHubSpotThreads.cli()
+"""
+"""A run in which SIGTERM interrupts a thread that is not the main one."""
+
+
+@pytest.mark.parametrize("parallel", [1, 8])
+def test_a_signal_that_interrupts_no_wait_ends_it(
+    tmp_path: Path, hubspot: FakeHubSpot, parallel: int
+) -> None:
+    """As where it comes a moment before the wait begins, which is hard to hit."""
+    settings = config(hubspot, max_parallel_requests=parallel)
+    process = start_until_it_waits(
+        tmp_path, hubspot, Fault.hang(), settings, program=("-c", TO_ANOTHER_THREAD)
+    )
+    output = assert_it_stopped_well(
+        process, signal.SIGTERM, hubspot, sent=(signal.SIGUSR1,)
+    )
+    assert_the_next_run_completes(output, hubspot)
+
+
+def unread(process: subprocess.Popen[bytes]) -> int:
+    """Return how many bytes stand in the pipe of a run's output."""
+    assert process.stdout is not None
+    count = fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
+HALF_A_SECOND = """\
+from tap_hubspot_threads import signals
+from tap_hubspot_threads.tap import TapHubSpotThreads
+
+signals.GRACE = 0.5
+TapHubSpotThreads.cli()
+"""
+"""A run that a signal ends after half a second, not ten."""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_run_whose_target_never_reads_again(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """It cannot write its STATE, and must not stay for ever."""
+    with FakeHubSpot(Account(size=2_500), token=TOKEN) as hubspot:
+        process = start_tap(
+            tmp_path, settings(hubspot.url), program=("-c", HALF_A_SECOND)
+        )
+        before = read(process, lines=1)
+        while unread(process) < 32_000:  # a page is longer than what a pipe holds
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 128 + number
+        stdout, stderr = process.communicate(timeout=10)
+        output = Output.parse(before + stdout, process.returncode, stderr.decode())
+        assert 0 < len(output.records) < 500
+        assert output.states == []
+        assert output.errors == []
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -859,6 +943,6 @@ def test_a_second_signal_changes_nothing(tmp_path: Path, other: signal.Signals) 
         process = start_tap(tmp_path, settings(hubspot.url))
         before = read(process, lines=1_100)
         output = assert_it_stopped_well(
-            process, signal.SIGINT, hubspot, before, others=(other,)
+            process, signal.SIGINT, hubspot, before, sent=(signal.SIGINT, other)
         )
         assert_the_next_run_completes(output, hubspot)
