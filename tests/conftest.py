@@ -20,10 +20,18 @@ from tests.meltano_project import Project
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Many containers set it. Each process of a loader would then compile all its packages.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The same examples at every run of the suite, so that what fails was changed by what
 # was changed. New ones are looked for where that is asked for, and by `-m nightly`.
 settings.register_profile("same", derandomize="FUZZ_EXAMPLES" not in os.environ)
 settings.load_profile("same")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start one more than there are cores: tests wait for processes and timeouts."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

@@ -288,11 +288,11 @@ def test_a_run_killed_at_any_moment_goes_on(tmp_path: Path, number: int) -> None
     The moment is a random line of the output, so that it also falls into a page.
     """
     account = Account(
-        size=4_000, shape=Shape.awkward(archived=0, silent=0, tie_size=150)
+        size=1_200, shape=Shape.awkward(archived=0, silent=0, tie_size=60)
     )
-    lines = random.Random(number).randrange(200, 3_500)
+    lines = random.Random(number).randrange(60, 950)
     with FakeHubSpot(account, Contract.awkward(moves=0), token=TOKEN) as hubspot:
-        config = settings(hubspot.url, page_size=100)
+        config = settings(hubspot.url, page_size=40)
         process = start_tap(tmp_path, config)
         assert process.stdout is not None
         assert process.stderr is not None
@@ -312,4 +312,4 @@ def test_a_run_killed_at_any_moment_goes_on(tmp_path: Path, number: int) -> None
     if killed.states and "replication_key_value" in killed.bookmark:
         assert first_bound is not None
         assert first_bound > timestamps.EPOCH
-        assert len(resumed.records) < 4_000
+        assert len(resumed.records) < 1_200

@@ -24,6 +24,7 @@ from tap_hubspot_threads.pagination import (
     PageToken,
     ThreadsPaginator,
 )
+from tap_hubspot_threads.slices import Plan
 from tests import harness
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, Shape
 from tests.harness import (
@@ -319,13 +320,20 @@ def test_rows_before_an_error_come_first(at: int) -> None:
 # The tap.
 
 
-PAGE, PAGES = 5, 40
+PAGE, PAGES = 5, 16
 INBOXES = sorted({int(r["inboxId"]) for r in Account(size=600).threads()})[:2]
+
+
+@pytest.fixture
+def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few pages be worth cutting, so that many accounts can be read."""
+    monkeypatch.setattr(Plan, "WORTH_CUTTING", 6)
+    monkeypatch.setattr(Plan, "PAGES", (2, 3))
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeHubSpot]:
-    """Serve an account of forty pages to all cells, by a clock that stands still."""
+    """Serve an account of some pages to all cells, by a clock that stands still."""
     clock = StillClock()
     account = Account(size=PAGE * PAGES, shape=Shape(closed=0.5))
     with FakeHubSpot(account, token=TOKEN, monotonic=clock) as hubspot:
@@ -356,6 +364,7 @@ CONTRACTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+@pytest.mark.usefixtures("short_slices")
 @pytest.mark.parametrize("parallel", [4, 8])
 @pytest.mark.parametrize(
     "more",
@@ -375,7 +384,7 @@ def test_the_output_is_the_same(
     """RECORD, STATE and their order, by however many readers; also of the next run."""
     began = timestamps.milliseconds_between(timestamps.EPOCH, "2026-11-01T00:00:00Z")
     account = Account(
-        size=300, now="2026-10-31T23:00:00Z", shape=Shape(archived=0.1, silent=0.1)
+        size=120, now="2026-10-31T23:00:00Z", shape=Shape(archived=0.1, silent=0.1)
     )
     with FakeHubSpot(account, Contract(**CONTRACTS[contract]), token=TOKEN) as hubspot:
         one = run_here(config(hubspot, 1, **more), began=began)
@@ -395,11 +404,17 @@ def test_the_output_is_the_same(
 CELLS = [
     (kind, at, times, credential)
     for kind in KINDS
-    for times in (1, None)
-    for at, credential in ((9, "token"), (20, "token"), (9, "app"))
+    for times, at, credential in (
+        (1, 4, "token"),
+        (1, 8, "token"),
+        (1, 4, "app"),
+        (None, 4, "token"),
+        (None, 8, "app"),
+    )
 ]
 
 
+@pytest.mark.usefixtures("short_slices")
 @pytest.mark.parametrize(("kind", "at", "times", "credential"), CELLS)
 def test_every_fault_with_eight_readers(
     server: FakeHubSpot,
@@ -463,7 +478,7 @@ def test_every_fault_with_eight_readers(
 def test_a_run_alone_on_its_quota_is_never_told_to_wait(tmp_path: Path) -> None:
     """Eight readers share one view of HubSpot's limit, and use it well."""
     contract = Contract(quota=60, quota_window_seconds=1.0, quota_window="rolling")
-    account = Account(size=1_500)
+    account = Account(size=900)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
         began = time.monotonic()
         output = run_command_here(tmp_path, config(hubspot, 8, max_retry_seconds=60))
@@ -471,12 +486,13 @@ def test_a_run_alone_on_its_quota_is_never_told_to_wait(tmp_path: Path) -> None:
         throttled = hubspot.stats["throttled"]
         requests = hubspot.stats["requests"]
     assert output.code == 0
-    assert len(output.records) == 1_500
+    assert len(output.records) == 900
     assert throttled == 0
-    assert requests > 300
-    assert took > 300 / 60 - 1.5  # it was the quota that held it up
+    assert requests > 180
+    assert took > 180 / 60 - 1.5  # it was the quota that held it up
 
 
+@pytest.mark.usefixtures("short_slices")
 def test_one_connection_for_each_reader(tmp_path: Path) -> None:
     """All requests of a run go through one pool, whose connections are kept."""
     with FakeHubSpot(Account(size=PAGE * PAGES), token=TOKEN) as hubspot:
@@ -508,6 +524,7 @@ def test_a_long_run_says_how_far_it_is(
     assert all(re.search(form, line) for line in told)
 
 
+@pytest.mark.usefixtures("short_slices")
 def test_metrics_are_for_machines(tmp_path: Path) -> None:
     """Rows, requests and seconds are counted in a line each, not one for a request."""
     with FakeHubSpot(Account(size=PAGE * PAGES), token=TOKEN) as hubspot:

@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAGES = int(os.environ.get("SOAK_PAGES", "2000"))
+PAGES = int(os.environ.get("SOAK_PAGES", "1000"))
 PAGE = 2
 SHARE = 0.05
 
@@ -135,7 +135,7 @@ def test_a_long_sweep_with_an_app(
 
         def pass_time(number: int, _: object) -> None:
             clock.now += 3
-            if number % 500 == 0:
+            if number % 250 == 0:
                 hubspot.revoke_tokens()
 
         hubspot.before_request = pass_time
