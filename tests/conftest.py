@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from tests.harness import StillClock
 from tests.meltano_project import Project
 
 if t.TYPE_CHECKING:
@@ -32,6 +33,29 @@ settings.load_profile("same")
 def pytest_xdist_auto_num_workers() -> int:
     """Start one more than there are cores: tests wait for processes and timeouts."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    """Return the tap's clock, which does not go on by itself.
+
+    A server that is given it as well sees the tap's waits.
+    """
+    clock = StillClock()
+    clock.share_with_tap(monkeypatch)
+    return clock
+
+
+@pytest.fixture(scope="module")
+def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Take lines to print when a module is over, if there is one process (`-n 0`)."""
+    lines: list[str] = []
+    yield lines
+    plugins = request.config.pluginmanager
+    capture = plugins.get_plugin("capturemanager")
+    if lines and capture and plugins.get_plugin("terminalreporter"):
+        with capture.global_and_fixture_disabled():
+            print("", *lines, sep="\n")
 
 
 @pytest.fixture(scope="session")

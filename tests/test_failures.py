@@ -109,6 +109,21 @@ def assert_the_next_run_completes(output: Output, hubspot: FakeHubSpot) -> None:
         assert len(resumed.records) < len(truth)
 
 
+def assert_it_ends_at_once(
+    directory: Path,
+    hubspot: FakeHubSpot,
+    fault: Fault,
+    says: tuple[str, ...],
+    *,
+    at: int,
+) -> None:
+    """Run into a fault and check that nobody asks again, and what is said."""
+    hubspot.faults.add(fault, since=at)
+    output = run_command_here(directory, config(hubspot))
+    assert len(hubspot.requests) == at, "tried again what cannot change"
+    assert_it_failed_well(output, hubspot, at=at, says=says)
+
+
 # Refusals.
 
 
@@ -157,11 +172,7 @@ def test_a_refusal_ends_the_run_with_cause_and_remedy(
     tmp_path: Path, hubspot: FakeHubSpot, name: str, at: int
 ) -> None:
     """Status, category, message and correlation id, and the setting to look at."""
-    fault, says = REFUSALS[name]
-    hubspot.faults.add(fault, since=at)
-    output = run_command_here(tmp_path, config(hubspot))
-    assert len(hubspot.requests) == at, "tried again what cannot change"
-    assert_it_failed_well(output, hubspot, at=at, says=says)
+    assert_it_ends_at_once(tmp_path, hubspot, *REFUSALS[name], at=at)
 
 
 @pytest.mark.parametrize("name", ["400", "401", "403", "404", "404 of a proxy"])
@@ -351,11 +362,7 @@ def test_json_that_is_no_page_ends_the_run(
     tmp_path: Path, hubspot: FakeHubSpot, name: str, at: int
 ) -> None:
     """It is never taken for "no threads", and no row of such a page is written."""
-    fault, says = UNREADABLE[name]
-    hubspot.faults.add(fault, since=at)
-    output = run_command_here(tmp_path, config(hubspot))
-    assert len(hubspot.requests) == at, "tried again what cannot change"
-    assert_it_failed_well(output, hubspot, at=at, says=says)
+    assert_it_ends_at_once(tmp_path, hubspot, *UNREADABLE[name], at=at)
 
 
 @pytest.mark.parametrize(

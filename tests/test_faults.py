@@ -286,14 +286,6 @@ def served(server: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
     return server
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return a clock of the tap alone."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the files of a run are; each cell writes its own."""
@@ -301,24 +293,19 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def summary(request: pytest.FixtureRequest) -> Iterator[Counter[tuple[str, str]]]:
-    """Count what each row of the matrix did; print it if there is one process."""
+def summary(report: list[str]) -> Iterator[Counter[tuple[str, str]]]:
+    """Count what each row of the matrix did, and report it."""
     counts: Counter[tuple[str, str]] = Counter()
     yield counts
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    if reporter is None or capture is None or not counts:
-        return
     columns = ("cells", "passed", "requests", "waited s")
     for (_, column), count in [*counts.items()]:
         counts["all", column] += count
-    with capture.global_and_fixture_disabled():
-        print(f"\n\n{'fault':<28}" + "".join(f"{name:>10}" for name in columns))
-        for kind in (*KINDS, "all"):
-            if counts[kind, "cells"]:
-                numbers = (counts[kind, column] for column in columns)
-                print(f"{kind:<28}" + "".join(f"{number:>10}" for number in numbers))
-        print(f"wall time {counts['all', 'milliseconds'] / 1000:.1f} s")
+    report.append(f"{'fault':<28}" + "".join(f"{name:>10}" for name in columns))
+    for kind in (*KINDS, "all"):
+        if counts[kind, "cells"]:
+            numbers = (counts[kind, column] for column in columns)
+            report.append(f"{kind:<28}" + "".join(f"{n:>10}" for n in numbers))
+    report.append(f"wall time {counts['all', 'milliseconds'] / 1000:.1f} s")
 
 
 def configured(

@@ -29,32 +29,12 @@ from tests.harness import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fake_hubspot.contract import Window
 
 SHARE = 0.9
 """What a run alone on its quota should use of it at least."""
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the one clock of tap and server."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
-@pytest.fixture(scope="module")
-def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Take lines to print when all is over."""
-    lines: list[str] = []
-    yield lines
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    if request.config.pluginmanager.get_plugin("terminalreporter") and capture:
-        with capture.global_and_fixture_disabled():
-            print("", *lines, sep="\n")
 
 
 class Run(t.NamedTuple):

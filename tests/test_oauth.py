@@ -51,14 +51,6 @@ SECOND = 8
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the one clock of tap and server."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
-@pytest.fixture
 def hubspot(clock: StillClock) -> Iterator[FakeHubSpot]:
     """Serve ten pages of threads to an app."""
     account = Account(size=PAGE * PAGES)

@@ -61,14 +61,6 @@ def hubspot() -> Iterator[FakeHubSpot]:
         yield hubspot
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the tap's clock, which does not go on by itself."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
 def config(
     hubspot: FakeHubSpot, credential: str = "token", **more: t.Any
 ) -> dict[str, t.Any]:

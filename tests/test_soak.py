@@ -28,31 +28,11 @@ from tests.harness import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PAGES = int(os.environ.get("SOAK_PAGES", "1000"))
 PAGE = 2
 SHARE = 0.05
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the one clock of tap and server."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
-@pytest.fixture(scope="module")
-def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Take lines to print when all is over."""
-    lines: list[str] = []
-    yield lines
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    if request.config.pluginmanager.get_plugin("terminalreporter") and capture:
-        with capture.global_and_fixture_disabled():
-            print("", *lines, sep="\n")
 
 
 def plan(seed: int) -> FaultPlan:

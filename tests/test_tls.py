@@ -70,14 +70,6 @@ def hubspot(authority: trustme.CA) -> Iterator[FakeHubSpot]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the tap's clock, which does not go on by itself."""
-    clock = StillClock()
-    clock.share_with_tap(monkeypatch)
-    return clock
-
-
-@pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
