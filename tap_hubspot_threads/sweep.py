@@ -46,16 +46,19 @@ def began(state: State) -> str:
 
 
 class IdSet:
-    """A set of thread ids at eight to nine bytes each, where a `set` takes some 80.
+    """A set of thread ids at four to five bytes each, where a `set` takes some 80.
 
-    A run remembers the threads it has written; an account may hold millions.
+    Ids of thirteen digits and more take eight to nine. A run remembers the threads it
+    has written; an account may hold millions.
     """
 
     _SHARDS = 1024
+    """How many arrays share the ids, as inserting into a long one takes long."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._shards = [array("q") for _ in range(self._SHARDS)]
+        self._short = [array("I") for _ in range(self._SHARDS)]
+        self._long = [array("q") for _ in range(self._SHARDS)]
         self._others: set[str] = set()
 
     def add(self, identity: str) -> bool:
@@ -85,8 +88,12 @@ class IdSet:
         if identity.isdigit() and len(identity) <= _MOST_DIGITS:
             number = int(identity)
             if str(number) == identity:
-                return self._shards[number % self._SHARDS], number
+                # Which array it is in says the rest of the number.
+                quotient, rest = divmod(number, self._SHARDS)
+                bank = self._short if quotient < _FOUR_BYTES else self._long
+                return bank[rest], quotient
         return None, 0
 
 
 _MOST_DIGITS = 18
+_FOUR_BYTES = 1 << 32

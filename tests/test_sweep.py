@@ -383,8 +383,13 @@ def test_remembered_ids_are_exact() -> None:
         remembered.add(number)
         remembered.add(number)
     assert [number in remembered for number in ids] == [True, False] * 4 + [True]
-    many = [str(n) for n in random.Random(1).sample(range(10**12), 20_000)]
-    for number in many[:10_000]:
-        remembered.add(number)
-    assert all(number in remembered for number in many[:10_000])
-    assert not any(number in remembered for number in many[10_000:])
+    edge = 1024 << 32  # from here on they take more bytes
+    near = [edge + n * 512 for n in range(-100, 100)]
+    for numbers in (near, range(10**9), range(10**12), range(10**14), range(10**18)):
+        sample = random.Random(1).sample(numbers, min(20_000, len(numbers)))
+        known, unknown = sample[::2], sample[1::2]
+        remembered = IdSet()
+        assert all(remembered.add(str(number)) for number in known)
+        assert not any(remembered.add(str(number)) for number in known)
+        assert all(str(number) in remembered for number in known)
+        assert not any(str(number) in remembered for number in unknown)
