@@ -21,9 +21,6 @@ from tests.meltano_project import Project
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Many containers set it. Each process of a loader would then compile all its packages.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 # The same examples at every run of the suite, so that what fails was changed by what
 # was changed. New ones are looked for where that is asked for, and by `-m nightly`.
 settings.register_profile("same", derandomize="FUZZ_EXAMPLES" not in os.environ)

@@ -106,7 +106,8 @@ def test_shallow_clone(tmp_path: Path) -> None:
     assert re.match(r"tap_hubspot_threads-\d+\.\d+.*-py3-none-any\.whl", wheel.name)
 
 
-@pytest.mark.xdist_group("schedule")
+@pytest.mark.fresh
+@pytest.mark.xdist_group("plugin")
 def test_plugin_definition(tmp_path: Path) -> None:
     """An empty Meltano project runs the tap that it was given with plugin.yaml."""
     project = tmp_path / "project"

@@ -120,6 +120,7 @@ def in_files(folder: Path) -> dict[str, t.Any]:
     }
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize(
     "kind", ["s3", pytest.param("file", marks=pytest.mark.nightly)]
 )
@@ -155,6 +156,7 @@ def test_a_second_run_in_a_fresh_clone_extracts_only_what_changed(
     assert bookmark(stored[key])["replication_key_value"] == newest
 
 
+@pytest.mark.fresh
 def test_runs_that_overlap_lose_nothing(
     clones: tuple[Path, Path], database: str, tmp_path: Path
 ) -> None:
@@ -204,6 +206,7 @@ def test_one_run_at_a_time_where_the_clone_is_kept() -> None:
     assert workflow["concurrency"] == {"group": "extract", "cancel-in-progress": False}
 
 
+@pytest.mark.fresh
 def test_a_tap_that_fails_makes_the_job_fail(
     clones: tuple[Path, Path], database: str, tmp_path: Path
 ) -> None:
@@ -215,6 +218,7 @@ def test_a_tap_that_fails_makes_the_job_fail(
     assert "Remedy: check the setting `access_token`" in log
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize(
     ("number", "code"),
     [
