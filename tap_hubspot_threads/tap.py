@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
+from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog, Metadata
 from typing_extensions import override
@@ -75,6 +77,18 @@ class TapHubSpotThreads(SeamedTap):
             msg = "A file cannot be used"
             problem = "The file given by --config does not hold a JSON object"
             raise ConfigValidationError(msg, errors=[problem]) from error
+
+    @override
+    @plugin_cli
+    def cli(cls) -> click.Command:  # noqa: N805
+        # There is no command yet that would tell it in one line.
+        try:
+            return super().cli
+        except ValueError as error:
+            sys.exit(
+                f"Logging cannot be set up ({error}): check the variables LOGLEVEL, "
+                "TAP_HUBSPOT_THREADS_LOGLEVEL and SINGER_SDK_LOG_CONFIG"
+            )
 
     @override
     @classmethod

@@ -758,6 +758,16 @@ def test_an_output_that_is_closed_is_told(tmp_path: Path, hubspot: FakeHubSpot) 
     assert_nothing_leaks(output)
 
 
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_HUBSPOT_THREADS_LOGLEVEL"])
+def test_an_unknown_log_level_is_told(tmp_path: Path, name: str) -> None:
+    """It is read before there is a command to report anything."""
+    output = run_tap(tmp_path, None, "--about", env={name: "loud"})
+    assert output.code == 1
+    (line,) = output.stderr.splitlines()
+    assert "'LOUD'" in line
+    assert name in line
+
+
 # Signals.
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
