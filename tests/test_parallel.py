@@ -169,6 +169,34 @@ def test_a_thread_that_moves_while_it_is_listed_is_not_lost(
     assert all(newest[one] == moment for one, moment in moved.items())
 
 
+def test_what_moves_behind_the_end_after_that_was_read_is_read_once_more() -> None:
+    """One slice is slow: the listing's end has been read when a thread of it moves."""
+    rows = [row(n, 55 * YEAR + n * (YEAR // 401)) for n in range(400)]
+    rows.append(row(400, 56 * YEAR + 500))  # since the run began
+    source = Chain(rows, 5)
+    fetch = source.fetch
+    end_was_read = threading.Event()
+    slow: list[str] = []
+
+    def waiting(token: PageToken) -> Page:
+        bound, _ = source.place(token)
+        if not slow and token.after is None and bound > rows[280][TIMESTAMP]:
+            slow.append(bound)
+            assert end_was_read.wait(20)
+            at = next(n for n, r in enumerate(rows) if r[TIMESTAMP] > bound) + 7
+            source.rows.append(source.rows.pop(at) | row(at, 56 * YEAR + 1_000))
+            slow.append(str(at))
+        page = fetch(token)
+        if page.after is None:
+            end_was_read.set()
+        return page
+
+    source.fetch = waiting  # type: ignore[method-assign]
+    found = ids(read(source, 8))
+    _, moved = slow
+    assert found == [str(n) for n in range(401) if str(n) != moved] + [moved]
+
+
 @pytest.mark.parametrize("readers", [4, 8, 16])
 @pytest.mark.parametrize("kind", ["even", "bursty", "sparse"])
 def test_few_requests_are_in_vain(kind: str, readers: int) -> None:
