@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.writer import PageWriter
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, Shape
 from tests.harness import (
     TOKEN,
@@ -270,6 +271,20 @@ def test_tickets_are_asked_for_only_if_they_are_selected() -> None:
     assert all(
         not {"threadAssociations", "spam"} & row.keys() for row in output.records
     )
+
+
+def test_a_page_longer_than_the_buffer_arrives_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where a line alone is longer: by a lone line break nothing is cut."""
+    account = Account(size=50, shape=Shape(unicode=True))
+    thread = account.live_ids()[0]
+    account.assign(thread, "A-\r\u2028" + "long" * 100)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        for size in (200, 2_000, PageWriter.BUFFER):
+            monkeypatch.setattr(PageWriter, "BUFFER", size)
+            output = run_here(settings(hubspot.url))
+            assert by_id(output.records) == truth(account)
 
 
 @pytest.mark.parametrize("number", range(20))
