@@ -10,6 +10,7 @@ import threading
 import time
 import typing as t
 
+from singer_sdk import Tap
 from typing_extensions import override
 
 if t.TYPE_CHECKING:
@@ -83,11 +84,19 @@ def watched() -> Iterator[None]:
 
 
 def _watch(reading: int) -> None:
-    """Wait for the number of a signal, or the end of the pipe: that of the watch."""
-    numbers = os.read(reading, 1)
-    if numbers and signal.getsignal(numbers[0]) is not signal.default_int_handler:
-        _see_it_end(numbers[0], reading)
+    """Read the numbers of signals, up to the end of the pipe: that of the watch."""
+    while numbers := os.read(reading, 1):
+        if _stops_a_tap(numbers[0]):
+            _see_it_end(numbers[0], reading)
     os.close(reading)
+
+
+def _stops_a_tap(number: int) -> bool:
+    """Say whether a signal is one that ends a run; a program may handle others."""
+    handler = signal.getsignal(number)
+    return handler is _take_no_notice or isinstance(
+        getattr(handler, "__self__", None), Tap
+    )
 
 
 def _see_it_end(number: int, reading: int) -> None:

@@ -895,6 +895,35 @@ def unread(process: subprocess.Popen[bytes]) -> int:
     return int.from_bytes(count, sys.byteorder)
 
 
+WITH_SIGNALS_OF_ITS_OWN = """\
+import os, signal
+from tap_hubspot_threads import signals
+
+signals.GRACE = 0.2
+seen = []
+for number in (signal.SIGUSR1, signal.SIGTERM):
+    signal.signal(number, lambda number, _: seen.append(number))
+with signals.watched():
+    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        try:
+            os.kill(os.getpid(), number)
+            signal.sigtimedwait([signal.SIGUSR2], 0.5)
+        except KeyboardInterrupt:
+            seen.append(number)
+print(*map(int, seen))
+"""
+
+
+def test_signals_that_are_not_the_taps_are_left_alone() -> None:
+    """A program that calls the tap may handle signals itself, before and besides."""
+    program = [sys.executable, "-c", WITH_SIGNALS_OF_ITS_OWN]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    expected = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGINT)
+    assert done.stdout.split() == [str(int(number)) for number in expected]
+
+
 HALF_A_SECOND = """\
 from tap_hubspot_threads import signals
 from tap_hubspot_threads.tap import TapHubSpotThreads
