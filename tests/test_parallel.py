@@ -297,6 +297,33 @@ def test_a_cursor_that_forgets_the_bound_brings_the_plain_chain_back(
     assert [AGAIN in line for line in caplog.messages] == [True]
 
 
+def test_pages_out_of_order_bring_the_plain_chain_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each is in order, but two pages of a slice come the wrong way round."""
+    rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(5_000)]
+    source = Chain(rows, 50)
+    fetch = source.fetch
+    once = threading.Lock()
+    held_back: dict[str, Page] = {}
+
+    def swapped(token: PageToken) -> Page:
+        if token.after in held_back:
+            return held_back[token.after]
+        page = fetch(token)
+        in_a_slice = token.listing.since != timestamps.EPOCH and token.after
+        if in_a_slice and page.after and once.acquire(blocking=False):
+            later = fetch(token._replace(after=page.after))
+            held_back["back"] = Page(page.rows, later.after)
+            return Page(later.rows, "back")
+        return page
+
+    source.fetch = swapped  # type: ignore[method-assign]
+    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
+    assert held_back
+    assert [AGAIN in line for line in caplog.messages] == [True]
+
+
 def test_an_account_out_of_order_from_the_start_is_never_cut(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
