@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
     from singer_sdk.singerlib.encoding.simple import Message
+    from typing_extensions import Buffer
 
 
 class PageWriter(MsgSpecWriter):
@@ -92,7 +93,27 @@ class PageWriter(MsgSpecWriter):
 def _buffered(stdout: t.BinaryIO, size: int) -> t.BinaryIO:
     try:
         # Of its own, as closing the buffer would close what it writes to.
-        raw = io.FileIO(stdout.fileno(), "wb", closefd=False)
+        raw = _Output(stdout.fileno(), "wb", closefd=False)
     except OSError:  # not a file, as where a test takes the output
         return stdout
     return io.BufferedWriter(raw, size)
+
+
+class _Output(io.FileIO):
+    """A file that fails once.
+
+    What a buffer still holds when the target has gone is written again when Python
+    ends, which from 3.13 on tells of the second failure with a traceback.
+    """
+
+    _has_failed = False
+
+    @override
+    def write(self, data: Buffer, /) -> int:
+        if self._has_failed:
+            return memoryview(data).nbytes
+        try:
+            return super().write(data)
+        except OSError:
+            self._has_failed = True
+            raise
