@@ -198,7 +198,7 @@ def test_what_moves_behind_the_end_after_that_was_read_is_read_once_more() -> No
 
 
 @pytest.mark.parametrize("readers", [4, 8, 16])
-@pytest.mark.parametrize("kind", ["even", "bursty", "sparse"])
+@pytest.mark.parametrize("kind", ["even", "bursty", "gap", "sparse"])
 def test_few_requests_are_in_vain(kind: str, readers: int) -> None:
     """At most a quarter more than full pages would need."""
     size, count = 50, 200 if kind == "sparse" else 10_000
@@ -209,6 +209,11 @@ def test_few_requests_are_in_vain(kind: str, readers: int) -> None:
         day = start + years * YEAR // 2
         moments = [start + n * years * YEAR // half for n in range(half)]
         moments += [day + n * DAY // half for n in range(half)]
+    elif kind == "gap":  # between two busy years
+        half = count // 4
+        moments = [start + n * DAY // 10 for n in range(half)]
+        moments += [start + 5 * YEAR + n * DAY // 10 - YEAR for n in range(half)]
+        count = 2 * half
     else:
         moments = [start + n * years * YEAR // count for n in range(count)]
     rows = [row(n, moment) for n, moment in enumerate(sorted(moments))]
