@@ -241,6 +241,27 @@ def test_a_bounded_listing_is_not_read_to_its_end() -> None:
     assert len(source.requests) < 1.25 * 200
 
 
+def test_a_chain_is_fetched_a_little_ahead() -> None:
+    """As in a sweep by id: a writer that waits for its target finds the next page."""
+    rows = [row(n, 50 * YEAR + n * DAY) for n in range(1_000)]
+    source = Chain(rows, 10)
+    pages = iter(
+        ReadAhead(
+            source.fetch,
+            Listing(timestamps.EPOCH),
+            page_size=10,
+            readers=8,
+            until=None,
+            logger=logging.getLogger(__name__),
+        )
+    )
+    first = next(pages)
+    time.sleep(0.1)
+    assert 2 <= len(source.requests) <= 1 + ReadAhead.MOST_WAITING + 1
+    assert ids([first, *pages]) == [r["id"] for r in rows]
+    assert len(source.requests) == 100
+
+
 def test_the_wait_for_the_writer_bounds_what_is_read_ahead() -> None:
     """Readers stop when nobody takes the rows, so memory does not grow for ever."""
     rows = [row(n, 50 * YEAR + n * DAY // 10) for n in range(20_000)]
