@@ -256,6 +256,9 @@ def test_a_chain_is_fetched_a_little_ahead() -> None:
         )
     )
     first = next(pages)
+    deadline = time.monotonic() + 5
+    while len(source.requests) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
     time.sleep(0.1)
     assert 2 <= len(source.requests) <= 1 + ReadAhead.MOST_WAITING + 1
     assert ids([first, *pages]) == [r["id"] for r in rows]
