@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import os
 import sys
 import traceback
 import typing as t
@@ -17,6 +16,7 @@ from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
 from tap_hubspot_threads.signals import Terminated, watched
+from tap_hubspot_threads.writer import abandon
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,4 @@ def _abandon_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+        abandon(sys.stdout)

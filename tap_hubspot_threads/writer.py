@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 import typing as t
 
@@ -13,10 +15,9 @@ from typing_extensions import override
 
 if t.TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk.singerlib.encoding.simple import Message
-    from typing_extensions import Buffer
 
 
 class PageWriter(MsgSpecWriter):
@@ -76,44 +77,48 @@ class PageWriter(MsgSpecWriter):
     def flush(self) -> None:
         """Hand on to the target what has been written."""
         if self._out is not None:
-            self._out.flush()
+            with _abandoned_if_it_fails(self._out):
+                self._out.flush()
 
     def _write(self, lines: bytes | bytearray) -> None:
         stdout = sys.stdout.buffer
         if self._out is None or stdout is not self._stdout:
             stdout.flush()
             self._stdout, self._out = stdout, _buffered(stdout, self.BUFFER)
-        if len(lines) <= self.BUFFER:
-            self._out.write(lines)
-        else:
-            for line in lines.splitlines(keepends=True):
-                self._out.write(line)
+        with _abandoned_if_it_fails(self._out):
+            if len(lines) <= self.BUFFER:
+                self._out.write(lines)
+            else:
+                for line in lines.splitlines(keepends=True):
+                    self._out.write(line)
 
 
 def _buffered(stdout: t.BinaryIO, size: int) -> t.BinaryIO:
     try:
         # Of its own, as closing the buffer would close what it writes to.
-        raw = _Output(stdout.fileno(), "wb", closefd=False)
+        raw = io.FileIO(stdout.fileno(), "wb", closefd=False)
     except OSError:  # not a file, as where a test takes the output
         return stdout
     return io.BufferedWriter(raw, size)
 
 
-class _Output(io.FileIO):
-    """A file that fails once.
+@contextlib.contextmanager
+def _abandoned_if_it_fails(out: t.BinaryIO) -> Iterator[None]:
+    """Write to nowhere after an error.
 
-    What a buffer still holds when the target has gone is written again when Python
-    ends, which from 3.13 on tells of the second failure with a traceback.
+    What the buffer still holds is written again when Python ends, which from 3.13 on
+    tells of the second error with a traceback.
     """
+    try:
+        yield
+    except OSError:
+        abandon(out)
+        raise
 
-    _has_failed = False
 
-    @override
-    def write(self, data: Buffer, /) -> int:
-        if self._has_failed:
-            return memoryview(data).nbytes
-        try:
-            return super().write(data)
-        except OSError:
-            self._has_failed = True
-            raise
+def abandon(out: t.IO[t.Any]) -> None:
+    """Let nothing more that is written to a file arrive there, or fail."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
