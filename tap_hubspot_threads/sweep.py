@@ -48,7 +48,7 @@ def began(state: State) -> str:
 class IdSet:
     """A set of thread ids at four to five bytes each, where a `set` takes some 80.
 
-    Ids of thirteen digits and more take eight to nine. A run remembers the threads it
+    Ids from 4.4 million million on take eight to nine. A run remembers the threads it
     has written; an account may hold millions.
     """
 

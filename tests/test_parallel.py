@@ -285,6 +285,14 @@ def test_the_wait_for_the_writer_bounds_what_is_read_ahead() -> None:
 # Where reality contradicts a slice.
 
 
+def assert_the_plain_chain_takes_over(
+    source: Chain, caplog: pytest.LogCaptureFixture, *, readers: int
+) -> None:
+    """Check that every thread is there, and that there is one warning."""
+    assert {*ids(read(source, readers))} == {r["id"] for r in source.rows}
+    assert [AGAIN in line for line in caplog.messages] == [True]
+
+
 def test_rows_out_of_order_bring_the_plain_chain_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -300,8 +308,7 @@ def test_rows_out_of_order_bring_the_plain_chain_back(
         return page
 
     source.fetch = disordered  # type: ignore[method-assign]
-    assert {*ids(read(source, 8))} == {r["id"] for r in rows}
-    assert [AGAIN in line for line in caplog.messages] == [True]
+    assert_the_plain_chain_takes_over(source, caplog, readers=8)
 
 
 def test_a_cursor_that_forgets_the_bound_brings_the_plain_chain_back(
@@ -322,8 +329,7 @@ def test_a_cursor_that_forgets_the_bound_brings_the_plain_chain_back(
         return Page(page, str(begin + 50) if begin + 50 < 5_000 else None)
 
     source.fetch = fetch  # type: ignore[method-assign]
-    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
-    assert [AGAIN in line for line in caplog.messages] == [True]
+    assert_the_plain_chain_takes_over(source, caplog, readers=4)
 
 
 def test_pages_out_of_order_bring_the_plain_chain_back(
@@ -348,9 +354,8 @@ def test_pages_out_of_order_bring_the_plain_chain_back(
         return page
 
     source.fetch = swapped  # type: ignore[method-assign]
-    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
+    assert_the_plain_chain_takes_over(source, caplog, readers=4)
     assert held_back
-    assert [AGAIN in line for line in caplog.messages] == [True]
 
 
 def test_an_account_out_of_order_from_the_start_is_never_cut(
@@ -650,6 +655,5 @@ def test_an_endless_slice_is_left_to_the_plain_chain(
         return page
 
     source.fetch = looping  # type: ignore[method-assign]
-    assert {*ids(read(source, 4))} == {r["id"] for r in rows}
+    assert_the_plain_chain_takes_over(source, caplog, readers=4)
     assert len(voids) == ThreadsPaginator.MOST_EMPTY_PAGES + 1
-    assert [AGAIN in line for line in caplog.messages] == [True]
