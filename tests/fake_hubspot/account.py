@@ -12,7 +12,7 @@ import msgspec
 
 from . import moments
 from .clock import Clock
-from .entry import Entry, Row, Selection, number_of
+from .entry import Entry, Row, Selection, moment_of, number_of
 from .population import Population
 from .profiles import actors, inboxes
 from .shape import Shape
@@ -159,6 +159,16 @@ class Account:
         with self.lock:
             return [str(number) for number in self.order(_ARCHIVED)]
 
+    def places(self) -> dict[str, str]:
+        """Give the live threads in timestamp order, each with the moment it is at.
+
+        The moment is that of the last message as the index has it. The row of a thread
+        that is newer than its place shows a later one.
+        """
+        with self.lock:
+            keys = self.order(Selection(by_message=True))
+            return {str(number_of(key)): moments.render(moment_of(key)) for key in keys}
+
     # What happens in an account.
 
     def create(self, **fields: Any) -> str:
@@ -204,7 +214,9 @@ class Account:
             row.setdefault("archived", False)
             old = self.find(number)
             self._next_id = max(self._next_id, number)
-            new = Entry(row, _latest(row), self.clock.us if row["archived"] else None)
+            latest = _latest(row)
+            archived_at = self.clock.us if row["archived"] else None
+            new = Entry(row, latest, latest, archived_at)
             if old is None:
                 self._before[number] = None
             self._replace(number, old, new)
@@ -215,8 +227,14 @@ class Account:
         at: str | datetime | None = None,
         *,
         sent: bool | None = None,
+        indexed: bool = True,
     ) -> None:
-        """Send or receive a message, now or at a given moment."""
+        """Send or receive a message, now or at a given moment.
+
+        HubSpot's index may lag behind the row. With `indexed` off the row shows the
+        message, but the thread keeps its place in timestamp order, until its next
+        message or `reindex`. The bound and key cursors go by the place.
+        """
         with self.lock:
             old = self._get(thread_id)
             us = self.clock.tick() if at is None else moments.moment(at)
@@ -234,9 +252,28 @@ class Account:
                 latest = us
             number = int(thread_id)
             self._before[number] = old
-            self._replace(
-                number, old, old._replace(row=old.row | changes, latest=latest)
+            new = old._replace(
+                row=old.row | changes,
+                latest=latest,
+                indexed=latest if indexed else old.indexed,
             )
+            self._replace(number, old, new)
+
+    def reindex(self) -> None:
+        """Let the index catch up: every thread moves to the place of its last message.
+
+        This also holds for the seeded threads that are newer than their place.
+        """
+        with self.lock:
+            self._seeded.reindex()
+            for number, entry in self._entries.items():
+                if entry is not None:
+                    self._entries[number] = entry._replace(indexed=entry.latest)
+            self._orders.clear()
+
+    def move(self, thread_id: str, inbox: str | int) -> None:
+        """Move a thread to another inbox, which no message and no timestamp tells."""
+        self.update(thread_id, inboxId=str(inbox))
 
     def close(self, thread_id: str) -> None:
         """Close a thread."""
@@ -268,10 +305,11 @@ class Account:
         with self.lock:
             old = self._get(thread_id)
             row = _present(old.row | fields)
-            latest = old.latest
+            new = old._replace(row=row)
             if "latestMessageTimestamp" in fields:
                 latest = _latest(row)
-            self._replace(int(thread_id), old, old._replace(row=row, latest=latest))
+                new = new._replace(latest=latest, indexed=latest)
+            self._replace(int(thread_id), old, new)
 
     def archive(self, thread_id: str) -> None:
         """Move a thread to the trash, where it stays for 30 days."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 Cursors = Literal["key", "offset"]
 LastPage = Literal["missing", "null", "empty", "next_null", "next_empty", "echo"]
+Date = Literal["right", "missing", "unreadable"]
 Link = Literal["right", "other_path", "other_host", "missing"]
 Window = Literal["fixed", "rolling"]
 
@@ -78,6 +79,17 @@ class Contract:
         float,
         "share of neighbours that a page in timestamp order has the wrong way round",
     ] = 0.0
+    newer_last: Annotated[
+        float,
+        "seconds by which the last row of every page in timestamp order is newer than "
+        "its place: a message arrives as the page is served, and is not indexed; 0 for "
+        "none",
+    ] = 0.0
+    ids_as_text: Annotated[
+        bool,
+        "id order compares ids as texts, so that 10 comes before 9; the reference does "
+        "not say how they are compared",
+    ] = False
     loop_at: Annotated[
         int,
         "page, from 2, of a listing that has rows and repeats an earlier cursor; 0 for "
@@ -141,6 +153,17 @@ class Contract:
         bool,
         "answers are compressed for clients that accept it",
     ] = False
+
+    date: Annotated[
+        Date,
+        "the Date header, which is the account's clock in whole seconds; a proxy may "
+        "drop or garble it",
+    ] = "right"
+    date_skew_seconds: Annotated[
+        float,
+        "seconds that the Date header is ahead, as where a proxy with a wrong clock "
+        "sets it",
+    ] = 0.0
 
     delay: Annotated[
         float,

@@ -11,6 +11,7 @@ Row = dict[str, Any]
 
 _ID_BITS = 64
 _ID_MASK = (1 << _ID_BITS) - 1
+_ID_DIGITS = len(str(_ID_MASK))
 _LAST = (1 << 62) - 1
 
 OPTIONAL_FIELDS = (
@@ -28,6 +29,8 @@ class Entry(NamedTuple):
     row: Row
     latest: int | None
     """Moment of the last message."""
+    indexed: int | None
+    """The same as the index has it, which the timestamp order goes by; it may lag."""
     archived_at: int | None = None
 
     @property
@@ -62,6 +65,8 @@ class Selection:
     """Order by last message instead of by id."""
     silent_last: bool = False
     """Threads without a message come last in that order, instead of not at all."""
+    as_text: bool = False
+    """Order by id as text instead of as a number."""
 
     def key(self, entry: Entry) -> int | None:
         """Give the place of a thread in this order, or None where it is not in it."""
@@ -74,22 +79,32 @@ class Selection:
             or (self.status is not None and row["status"] != self.status)
         ):
             return None
-        return self.place(entry.number, entry.latest)
+        return self.place(entry.number, entry.indexed)
 
-    def place(self, number: int, latest: int | None) -> int | None:
+    def place(self, number: int, indexed: int | None) -> int | None:
         """Give the place of a thread that is known to be selected."""
         if not self.by_message:
-            return number
-        if latest is not None:
-            return message_key(latest, number)
+            return _text_key(number) if self.as_text else number
+        if indexed is not None:
+            return message_key(indexed, number)
         return message_key(_LAST, number) if self.silent_last else None
 
 
-def message_key(latest: int, number: int = 0) -> int:
+def message_key(indexed: int, number: int = 0) -> int:
     """Pack a place in the order of last messages, where ids settle ties."""
-    return latest << _ID_BITS | number
+    return indexed << _ID_BITS | number
+
+
+def moment_of(key: int) -> int:
+    """Give the moment at a place in the order of last messages."""
+    return key >> _ID_BITS
 
 
 def number_of(key: int) -> int:
-    """Give the id at a place of either order."""
+    """Give the id at a place of any order."""
     return key & _ID_MASK
+
+
+def _text_key(number: int) -> int:
+    # Zeros on the right compare as the text does; the number settles "1" and "10".
+    return int(str(number).ljust(_ID_DIGITS, "0")) << _ID_BITS | number

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from .errors import RefusalError, rate_limited, unauthorized
+from .responses import Response, StreamResponse
 from .traffic import Answer
 
 if TYPE_CHECKING:
@@ -316,10 +317,8 @@ async def deliver(
         _end(transport, fault)
         return web.Response()
     if fault.breaks == "none" and fault.pieces == 1:
-        return web.Response(
-            status=answer.status, body=answer.body, headers=answer.headers
-        )
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        return Response(status=answer.status, body=answer.body, headers=answer.headers)
+    response = StreamResponse(status=answer.status, headers=answer.headers)
     if fault.breaks == "chunked":
         response.enable_chunked_encoding()
     else:

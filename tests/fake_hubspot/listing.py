@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from . import moments
 from .cursor import Cursor, read_cursor
-from .entry import OPTIONAL_FIELDS, Selection, message_key, number_of
+from .entry import OPTIONAL_FIELDS, Selection, message_key, moment_of, number_of
 from .errors import bad_request
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Listing:
             length = 0 if empty else _length(query, contract, cursor)
             keys = places.take(start, length)
             more = start + len(keys) < places.count
+            if contract.newer_last and query.by_message and keys:
+                _make_newer(account, keys[-1], contract.newer_last)
             texts = places.texts(keys)
         _swap(texts, query, contract, cursor)
         texts = _transformed(texts, query, contract)
@@ -133,6 +136,7 @@ class _Places:
             status=None if ignored else query.status,
             by_message=query.by_message,
             silent_last=contract.silent_last and query.by_message,
+            as_text=contract.ids_as_text and not query.by_message,
         )
         self._stale: dict[int, Entry] = {}
         self._keys = account.order(self._selection)
@@ -189,6 +193,16 @@ class _Places:
                 keys.append(key)
         keys.sort()
         return keys
+
+
+def _make_newer(account: Account, key: int, seconds: float) -> None:
+    """Send a message in the thread at a place, which stays its place."""
+    at = moment_of(key) + int(seconds * moments.SECOND)
+    at = min(at - at % moments.MILLISECOND, account.clock.us)
+    entry = account.find(number_of(key))
+    if entry is not None and entry.latest is not None and at > entry.latest:
+        thread = str(number_of(key))
+        account.message(thread, moments.to_datetime(at), indexed=False)
 
 
 def _read(query: Query, contract: Contract) -> Cursor:

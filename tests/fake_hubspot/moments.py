@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = 1_000
@@ -49,6 +50,11 @@ def parse(text: str) -> int:
 def moment(value: str | datetime) -> int:
     """Read a moment that a test gave as a text or a datetime."""
     return parse(value) if isinstance(value, str) else from_datetime(value)
+
+
+def http_date(us: int) -> str:
+    """Write a moment as the Date header has it, in whole seconds."""
+    return format_datetime(to_datetime(us), usegmt=True)
 
 
 class _Days(dict[int, str]):

@@ -9,6 +9,7 @@ cheaply, the JSON of its row when it is served.
 from __future__ import annotations
 
 import random
+import zlib
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -65,13 +66,19 @@ class Population:
         self._step = years * _YEAR_MS / max(1, size)
         # Ids pass a power of ten, so that their order as text is wrong somewhere.
         self._first_id = max(1, _MIDDLE_ID - size // 2 * _GAP)
+        self._indexed = False
         self.keeps = keep
         self._texts: dict[int, str] = {}
         self._people = size // 2 + 1
+        self._newer = int(shape.newer * _LANE)
         self._tie_size = shape.tie_size
         self._ties = self._draw_ties(source) if shape.tied else []
         self._mixed = shape.timestamps == "mixed"
         self._write = render_plain if shape.timestamps == "fraction" else shape.text
+
+    def reindex(self) -> None:
+        """Move the threads that are newer than their place to where they belong."""
+        self._indexed = True
 
     @property
     def last_id(self) -> int:
@@ -103,8 +110,10 @@ class Population:
                 and selection.ticket in (None, self._ticket(lanes))
             ):
                 continue
-            _, latest = times(index, profile, lanes) if by_message else (0, None)
-            key = place(first_id + index * _GAP + lanes[0] % _GAP, latest)
+            _, indexed = times(index, profile, lanes) if by_message else (0, None)
+            if self._indexed:
+                indexed = self._latest(index, indexed)
+            key = place(first_id + index * _GAP + lanes[0] % _GAP, indexed)
             if key is not None:
                 yield key
 
@@ -123,9 +132,12 @@ class Population:
         lanes = self._lanes(index)
         profile = self._profiles[lanes[2] % len(self._profiles)]
         row: Row = msgspec.json.decode(self.text(index, tickets=True))
+        _, indexed = self._times(index, profile, lanes)
+        latest = self._latest(index, indexed)
         return Entry(
             row,
-            self._times(index, profile, lanes)[1],
+            latest,
+            latest if self._indexed else indexed,
             self._archived_at(index, lanes) if profile.archived else None,
         )
 
@@ -144,7 +156,8 @@ class Population:
         lanes = self._lanes(index)
         gap, _, kind, size, lag, other, closed, _ = lanes
         profile = self._profiles[kind % len(self._profiles)]
-        created, latest = self._times(index, profile, lanes)
+        created, indexed = self._times(index, profile, lanes)
+        latest = self._latest(index, indexed)
         write = self._write
         row = (
             f'{{"id":"{self._first_id + index * _GAP + gap % _GAP}",'
@@ -182,7 +195,10 @@ class Population:
     def _times(
         self, index: int, profile: Profile, lanes: tuple[int, ...]
     ) -> tuple[int, int | None]:
-        """Give creation and last message, which comes seconds to two years after."""
+        """Give creation and last message, which comes seconds to two years after.
+
+        The message is the last one that is indexed; see `_latest`.
+        """
         _, jitter, _, size, lag, other, _, _ = lanes
         created = self._created(index, jitter)
         if profile.silent:
@@ -200,6 +216,22 @@ class Population:
         if self._mixed and other & 1 and latest < self._now:
             latest += other % MILLISECOND
         return created, latest
+
+    def _latest(self, index: int, indexed: int | None) -> int | None:
+        """Give the last message, which may be newer than the last one that is indexed.
+
+        The difference is as often seconds as days, and never leads into the future.
+        """
+        if not self._newer or indexed is None:
+            return indexed
+        start = index * _LANES.size
+        chance = zlib.crc32(self._data[start : start + _LANES.size])
+        share, lag = divmod(chance, _LANE)
+        if share >= self._newer:
+            return indexed
+        longest = self.shape.newer_seconds * 1_000
+        newer = indexed + int(longest ** (lag / _LANE)) * MILLISECOND
+        return max(indexed, min(newer, self._now))
 
     def _draw_ties(self, source: random.Random) -> list[int | None]:
         """Give the moment that each burst of threads shares, None for no burst."""

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
+from . import moments
 from .account import Account
 from .contract import VERSIONS, Contract
 from .errors import (
@@ -32,6 +33,7 @@ from .listing import Listing
 from .oauth import OAuth
 from .query import read_query
 from .quota import Quota
+from .responses import Response
 from .traffic import Answer, SeenRequest
 
 if TYPE_CHECKING:
@@ -236,9 +238,16 @@ class FakeHubSpot:
         seen.rows = answer.rows if fault is None or fault.is_whole else 0
         if fault is not None:
             return await deliver(request, answer, fault)
-        return web.Response(
-            status=answer.status, body=answer.body, headers=answer.headers
-        )
+        return Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    def _date(self) -> dict[str, str]:
+        contract = self.contract
+        if contract.date == "missing":
+            return {}
+        if contract.date == "unreadable":
+            return {"Date": "a moment ago"}
+        skew = int(contract.date_skew_seconds * moments.SECOND)
+        return {"Date": moments.http_date(self.account.clock.us + skew)}
 
     def _answer(self, seen: SeenRequest, fault: Fault | None) -> Answer:
         if fault is not None and fault.answer is not None:
@@ -253,6 +262,7 @@ class FakeHubSpot:
                 answer = Answer.of(refusal)
             if fault is not None and fault.edit is not None:
                 answer.body = fault.edit(answer.body)
+        answer.headers = self._date() | answer.headers
         if not seen.for_token:
             oauth = self.oauth.knows(_token(seen))
             limits = self._quota.headers(self.contract, oauth=oauth)

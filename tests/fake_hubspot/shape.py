@@ -55,6 +55,16 @@ class Shape:
         int,
         "threads in a burst; more than the largest page unless told otherwise",
     ] = 700
+    newer: Annotated[
+        float,
+        "share of threads whose last message is newer than their place in timestamp "
+        "order, as where HubSpot's index lags behind the row",
+    ] = 0.0
+    newer_seconds: Annotated[
+        float,
+        "how much newer at most, in seconds; as often seconds as days, and never in "
+        "the future",
+    ] = 120 * 86_400.0
     timestamps: Annotated[
         Timestamps,
         "form of date-times: always milliseconds, no fraction where it is zero, or "
@@ -88,6 +98,7 @@ class Shape:
             "archived": 0.03,
             "silent": 0.02,
             "tied": 0.2,
+            "newer": 0.03,
             "timestamps": "mixed",
             "whole_seconds": 0.15,
             "new_status": 0.02,

@@ -47,7 +47,7 @@ Serve: TypeAlias = "Callable[..., tuple[FakeHubSpot, Client]]"
 EPOCH = "1970-01-01T00:00:00.000Z"
 BY_MESSAGE = {"sort": "latestMessageTimestamp", "latestMessageTimestampAfter": EPOCH}
 NOW = "2026-01-01T00:00:00.000Z"
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 class Client:
@@ -554,6 +554,169 @@ def test_a_later_message_may_be_visible_before_an_earlier_one(serve: Serve) -> N
     assert any(int(number) < int(shown[-1]) for number in hidden)
 
 
+def test_a_thread_may_be_newer_than_its_place(serve: Serve) -> None:
+    """The row and the truth show the message; order, bound and cursor do not."""
+    account = small(6)
+    first, second, *_ = account.live_ids()
+    before = account.thread(first)["latestMessageTimestamp"]
+    account.clock.advance(hours=1)
+    account.message(first, indexed=False)
+    _, client = serve(account)
+    row = client.rows(limit=1, **BY_MESSAGE)[0]
+    assert row["id"] == first
+    assert row["latestMessageTimestamp"] == account.clock.text > before
+    assert row == account.thread(first)
+    assert ids(client.rows(limit=2, **BY_MESSAGE)) == account.live_ids()
+    assert account.places()[first] == before
+    bound = {"latestMessageTimestampAfter": account.places()[second]}
+    later = client.rows(sort="latestMessageTimestamp", **bound)
+    assert ids(later) == account.live_ids()[1:]
+
+
+@pytest.mark.parametrize("by", ["message", "reindex"])
+def test_the_index_catches_up(serve: Serve, by: str) -> None:
+    """A thread moves to its place with its next message or when all is indexed."""
+    account = small(4)
+    first = account.live_ids()[0]
+    account.message(first, at="2025-12-31T23:59:59Z", indexed=False)
+    account.message(first, indexed=False)
+    account.close(first)
+    _, client = serve(account)
+    assert ids(client.rows(**BY_MESSAGE))[0] == first
+    if by == "message":
+        account.message(first)
+    else:
+        account.reindex()
+    assert ids(client.rows(**BY_MESSAGE))[-1] == first
+    assert account.places()[first] == account.thread(first)["latestMessageTimestamp"]
+
+
+def test_a_first_message_that_is_not_indexed_gives_no_place(serve: Serve) -> None:
+    """The thread shows its message in id order, and is not in the other one yet."""
+    account = small(2)
+    silent = account.create(latestMessageTimestamp=None)
+    account.message(silent, indexed=False)
+    _, client = serve(account)
+    assert silent not in ids(client.rows(**BY_MESSAGE))
+    assert client.rows()[-1]["latestMessageTimestamp"]
+    account.reindex()
+    assert ids(client.rows(**BY_MESSAGE))[-1] == silent
+
+
+def test_a_share_of_seeded_threads_may_be_newer(serve: Serve) -> None:
+    """The same ones every time, by seconds or months, and none in the future."""
+    days = 86_400
+    shape = Shape(newer=0.1, newer_seconds=90 * days)
+    account, plain = Account(3000, shape=shape), Account(3000)
+    _, client = serve(account)
+    listed = client.rows(limit=500, association="TICKET", **BY_MESSAGE)
+    assert ids(listed) == list(plain.places()) == list(account.places())
+    behind = []
+    for row, place in zip(listed, account.places().values(), strict=True):
+        latest = row["latestMessageTimestamp"]
+        assert place <= latest <= NOW
+        if place < latest:
+            gap = datetime.fromisoformat(latest) - datetime.fromisoformat(place)
+            behind.append(gap.total_seconds())
+    assert 200 < len(behind) < 400
+    assert min(behind) < 1
+    assert 30 * days < max(behind) <= 90 * days
+    assert {row["id"]: row for row in listed} == {
+        row["id"]: row for row in account.threads()
+    }
+    assert list(Account(3000, shape=shape).threads()) == list(account.threads())
+    account.close(account.live_ids()[0])
+    account.reindex()
+    listed = client.rows(limit=500, **BY_MESSAGE)
+    latest = [row["latestMessageTimestamp"] for row in listed]
+    assert latest == sorted(latest) == list(account.places().values())
+
+
+@pytest.mark.parametrize("seconds", [5, 90 * 86_400])
+def test_the_last_row_of_every_page_may_be_newer(serve: Serve, seconds: int) -> None:
+    """It gets a message when the page is served, and the listing goes on behind it."""
+    account = Account(300)
+    places = account.places()
+    _, client = serve(account, Contract(newer_last=seconds))
+    pages = list(client.pages(limit=20, **BY_MESSAGE))
+    assert ids([row for page in pages for row in page]) == list(places)
+    assert account.places() == places
+    for page in pages[:-1]:
+        *others, last = page
+        gap = datetime.fromisoformat(
+            last["latestMessageTimestamp"]
+        ) - datetime.fromisoformat(places[last["id"]])
+        assert gap.total_seconds() == seconds or last["latestMessageTimestamp"] == NOW
+        assert gap.total_seconds() > 0
+        assert (
+            last["latestMessageTimestamp"]
+            == (account.thread(last["id"])["latestMessageTimestamp"])
+        )
+        for row in others:
+            assert row["latestMessageTimestamp"] == places[row["id"]]
+    by_id = client.rows(limit=300)
+    assert by_id == client.rows(limit=300)
+
+
+@pytest.mark.parametrize("cursor", ["key", "offset"])
+def test_ids_may_be_ordered_as_text(serve: Serve, cursor: Any) -> None:
+    """With `ids_as_text` 10 comes before 9, and cursors follow that order."""
+    account = Account(300)
+    for number in ("1", "2", "9", "10", "19", "100", "1002"):
+        account.create(id=number)
+    hubspot, client = serve(account, Contract(ids_as_text=True, cursor=cursor))
+    listed = ids(client.rows(limit=7))
+    assert listed == sorted(account.live_ids()) != account.live_ids()
+    account.archive("10")
+    account.create(id="101")
+    assert ids(client.rows(limit=7)) == sorted(account.live_ids())
+    assert ids(client.rows(archived="true")) == ["10"]
+    timestamps = ids(client.rows(limit=7, **BY_MESSAGE))
+    hubspot.contract = Contract()
+    assert timestamps == ids(client.rows(**BY_MESSAGE, limit=7))
+    assert ids(client.rows(limit=7)) == account.live_ids()
+
+
+def test_a_thread_may_move_to_another_inbox(serve: Serve) -> None:
+    """It leaves the listings of the one and enters those of the other at once."""
+    account = small(4, inboxId="88")
+    hubspot, client = serve(account)
+    first, *others = account.live_ids()
+
+    def move(number: int, _: SeenRequest) -> None:
+        if number == 3:
+            account.move(first, 1204)
+
+    for order in ({}, BY_MESSAGE):
+        account.move(first, 88)
+        assert client.rows(inboxId=1204, **order) == []
+        hubspot.forget()
+        hubspot.before_request = move
+        seen = ids(client.rows(inboxId=88, limit=1, **order))
+        assert seen == [first, *others]
+        assert ids(client.rows(inboxId=1204, **order)) == [first]
+        assert ids(client.rows(inboxId=88, **order)) == others
+
+
+def test_a_thread_may_be_dated_in_the_future(serve: Serve) -> None:
+    """Made or messaged with a moment to come, it is listed last with that moment."""
+    account = small(3)
+    first = account.live_ids()[0]
+    born = account.create(latestMessageTimestamp="2026-02-01T00:00:00.000Z")
+    account.message(first, at="2026-03-01T00:00:00.000Z")
+    _, client = serve(account)
+    *_, one, two = client.rows(limit=2, **BY_MESSAGE)
+    assert [one["id"], two["id"]] == [born, first]
+    assert account.clock.text < one["latestMessageTimestamp"]
+    assert two["latestMessageTimestamp"] == "2026-03-01T00:00:00.000Z"
+    account.message(first)
+    assert account.thread(first) == two | {
+        field: account.thread(first)[field]
+        for field in ("latestMessageSentTimestamp", "latestMessageReceivedTimestamp")
+        if field in account.thread(first)
+    }
+
+
 def test_a_status_filter_may_have_no_effect(serve: Serve) -> None:
     """With `status_ignored` it works only beside a contact."""
     account = small(4, associatedContactId="7")
@@ -676,13 +839,22 @@ def test_threads_are_plausible() -> None:
 
 def test_an_awkward_shape_has_every_trait() -> None:
     """The awkward shape has ties, silent and archived threads and strange texts."""
-    rows = list(Account(5000, shape=Shape.awkward()).threads())
+    account = Account(5000, shape=Shape.awkward())
+    rows = list(account.threads())
     latest = [row.get("latestMessageTimestamp", "") for row in rows]
     assert "" in latest
     assert any(text.endswith("+02:00") for text in latest)
     assert any(len(text) == len("2024-03-11T15:06:22Z") for text in latest)
     assert any(len(text) == len("2024-03-11T15:06:22.889123Z") for text in latest)
     assert max(latest.count(text) for text in set(latest)) > 100
+    places = account.places()
+    ahead = [
+        datetime.fromisoformat(row["latestMessageTimestamp"])
+        > datetime.fromisoformat(places[row["id"]])
+        for row in rows
+        if row["id"] in places
+    ]
+    assert 0.02 < sum(ahead) / len(ahead) < 0.04
     assert any(row["archived"] for row in rows)
     assert any(int(row["associatedContactId"]) > 2**53 for row in rows)
     assert any("channelMood" in row for row in rows)
@@ -739,7 +911,7 @@ def test_what_happens_to_a_thread_is_answered(serve: Serve) -> None:
 
 def test_orders_stay_right_through_any_history(serve: Serve) -> None:
     """After many random events each listing is what the threads themselves say."""
-    account = Account(60, shape=Shape.awkward(timestamps="fraction"))
+    account = Account(60, shape=Shape.awkward(timestamps="fraction", newer=0))
     _, client = serve(account, Contract(archived_by_timestamp=True))
     chance = random.Random(5)
     events: list[Callable[[str], object]] = [
@@ -1171,6 +1343,60 @@ def test_delays_overlap(serve: Serve) -> None:
     for thread in threads:
         thread.join()
     assert 0.3 < time.monotonic() - began < 1.2
+
+
+# The Date header.
+
+
+def dates(answer: requests.Response) -> list[str]:
+    """Give every Date header of an answer."""
+    raw: Any = answer.raw
+    return list(raw.headers.getlist("Date"))
+
+
+def test_every_answer_is_dated_by_the_account(serve: Serve) -> None:
+    """Pages, refusals, faults and tokens have one Date, in whole seconds."""
+    account = Account(30, now="2026-01-01T00:00:00.999Z")
+    plan = FaultPlan().add(Fault.status(503), at=4).add(Fault.dribble(0, 3), at=5)
+    hubspot, client = serve(account, faults=plan)
+    answers = [client.get(), client.get(limit=0), client.get(after="x")]
+    answers += [client.get(), client.get(), refresh(hubspot), refresh(hubspot, "v2")]
+    client.session.headers["Authorization"] = "Bearer wrong"
+    answers.append(client.get())
+    assert [a.status_code for a in answers] == [200, 400, 400, 503, 200, 200, 404, 401]
+    for answer in answers:
+        assert dates(answer) == ["Thu, 01 Jan 2026 00:00:00 GMT"]
+    account.clock.advance(3600.001)
+    assert dates(client.get()) == ["Thu, 01 Jan 2026 01:00:01 GMT"]
+
+
+@pytest.mark.parametrize(
+    ("contract", "expected"),
+    [
+        (Contract(date="missing"), []),
+        (Contract(date="unreadable"), ["a moment ago"]),
+        (Contract(date_skew_seconds=90), ["Thu, 01 Jan 2026 00:01:30 GMT"]),
+        (Contract(date_skew_seconds=-1.5), ["Wed, 31 Dec 2025 23:59:58 GMT"]),
+    ],
+    ids=["missing", "unreadable", "ahead", "behind"],
+)
+def test_the_date_may_be_wrong(
+    serve: Serve, contract: Contract, expected: list[str]
+) -> None:
+    """It may be missing, unreadable or skewed, on answers of every kind."""
+    hubspot, client = serve(Account(30, now=NOW), contract)
+    hubspot.faults.add(Fault.dribble(0, 3), at=2)
+    for answer in (client.get(), client.get(), client.get(limit=0), refresh(hubspot)):
+        assert dates(answer) == expected
+
+
+def test_a_fault_may_have_a_date_of_its_own(serve: Serve) -> None:
+    """A header that a fault sets is not set again."""
+    date = "Mon, 01 Jan 2024 00:00:00 GMT"
+    _, client = serve(
+        small(1), faults=FaultPlan().add(Fault.status(502, headers={"Date": date}))
+    )
+    assert dates(client.get()) == [date]
 
 
 # Credentials.
