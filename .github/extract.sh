@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# One extract on a machine that has Python 3.11 or later with pip, and keeps nothing:
+# Runs one extract on a machine that has Python 3.11 or later with pip, and keeps nothing:
 #
 #   .github/extract.sh tap-hubspot-threads target-postgres
 #
-# It installs Meltano beside the project and becomes `meltano run` with the arguments
-# that it was given, which installs the plugins that they name. Settings and secrets come
-# from the environment; the state is kept where MELTANO_STATE_BACKEND_URI says.
+# It installs Meltano next to the project, then runs `meltano run` with the given
+# arguments, which installs the plugins that they name. Settings and secrets come from the
+# environment. MELTANO_STATE_BACKEND_URI says where the state is stored.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 meltano=4.4.1
 uv=0.13.9
 
-# A state that goes with the machine would mean to extract everything every time.
+# If the state were lost with the machine, each run would extract everything.
 : "${MELTANO_STATE_BACKEND_URI:?is not set: where to keep the state, such as s3://bucket/meltano}"
 export MELTANO_ENVIRONMENT="${MELTANO_ENVIRONMENT:-prod}"
 
@@ -24,5 +24,5 @@ if [ ! -x "$venv/bin/meltano" ]; then
   "$venv/bin/uv" pip install --quiet --python "$venv" "meltano[s3]==$meltano" "uv==$uv"
 fi
 
-# Signals then reach Meltano itself, and its exit code is the job's.
+# Signals reach Meltano directly, and its exit code becomes the job's.
 exec "$venv/bin/meltano" run "$@"

@@ -8,7 +8,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-    from tests import bootstrap
+    from tests.support import bootstrap
 
     loaded = [bootstrap.ROOT / "demo.duckdb", bootstrap.ROOT / "demo.json"]
     arguments = sys.argv[1:]
