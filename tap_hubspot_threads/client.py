@@ -1,4 +1,7 @@
-"""One request to HubSpot: its address, credential, faults and answer."""
+"""One client for the whole tap: every request to HubSpot goes through it.
+
+All streams share its connections, its credential and its view of HubSpot's limit.
+"""
 
 from __future__ import annotations
 
@@ -6,333 +9,207 @@ import os
 import ssl
 import threading
 import typing as t
-from functools import cached_property
 from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import backoff
-import msgspec
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from singer_sdk.streams.rest import PageContext
-from typing_extensions import override
 
-from tap_hubspot_threads import retry
-from tap_hubspot_threads.ahead import ReadAhead, chain
-from tap_hubspot_threads.auth import OAuthToken, StaticToken, TokenAnswer
-from tap_hubspot_threads.errors import HubSpotError, PassingFault, RequestRefused
-from tap_hubspot_threads.pace import Pace
-from tap_hubspot_threads.pagination import Page, PageToken
-from tap_hubspot_threads.sdk import SeamedStream
+from tap_hubspot_threads import responses, retry, timestamps
+from tap_hubspot_threads.auth import OAuthToken, StaticToken
+from tap_hubspot_threads.errors import HubSpotError, TransientError
+from tap_hubspot_threads.ratelimit import RateLimiter
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    import logging
+    from collections.abc import Mapping
 
     from backoff.types import Details
-    from singer_sdk.streams.rest import HTTPRequest
 
-    from tap_hubspot_threads.ahead import Rows
     from tap_hubspot_threads.auth import Credential
-    from tap_hubspot_threads.pagination import Listing
+    from tap_hubspot_threads.responses import Answer
 
-RETRIED_STATUSES = frozenset({408, 423, 429, 477})
-"""Besides all of 5xx. 423 and 477 are HubSpot's own, from its error reference."""
+    Params: t.TypeAlias = Mapping[str, str]
 
-_Asked = t.TypeVar("_Asked")
-_Got = t.TypeVar("_Got")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Environment variables for certificates; the first that is set counts."""
 
 
-class HubSpotStream(SeamedStream[PageToken]):
-    """A stream whose pages come from HubSpot's API.
+class HubSpotClient:
+    """Sends requests to HubSpot's API. Safe to use from several threads.
 
-    Limits, statuses and headers are from HubSpot's API usage guidelines and error
-    reference.
+    Attributes:
+        began: HubSpot's time at the first response, from its ``Date`` header; None if
+            it had none. In whole seconds, of which this is the beginning.
+        now: The same at the latest response that had one.
+        limiter: Keeps all requests below HubSpot's limit.
+        requests_sent: How many requests were answered, successfully or not.
     """
 
     CONNECT_TIMEOUT = 10.0
-    """Seconds until a connection counts as failed."""
+    """Seconds after which a connection attempt counts as failed."""
 
-    allow_redirects = False
-    """The API does not redirect, and a credential goes to `api_url` only."""
-
-    @property
-    @override
-    def url_base(self) -> str:
-        return str(self.config["api_url"]).rstrip("/")
-
-    @cached_property
-    def credential(self) -> Credential:
-        """The credential that the settings name."""
-        if "access_token" in self.config:
-            return StaticToken(self.config["access_token"])
-        return OAuthToken(
-            f"{self.url_base}/oauth/2026-03/token",
-            self.config,
-            send=self._retrying(self._exchange),
-            logger=self.logger,
-        )
-
-    @property
-    @override
-    def authenticator(self) -> Credential:
-        return self.credential
-
-    @cached_property
-    @override
-    def user_agent(self) -> str:
-        return f"tap-hubspot-threads/{metadata.version('tap-hubspot-threads')}"
-
-    @cached_property
-    @override
-    def requests_session(self) -> requests.Session:
-        """The one pool of connections, with room for one of each reader."""
-        session = super().requests_session
-        pool = HTTPAdapter(pool_maxsize=self.config["max_parallel_requests"])
-        session.mount("https://", pool)
-        session.mount("http://", pool)
-        return session
-
-    @property
-    @override
-    def http_headers(self) -> dict[str, str]:
-        return {"Accept": "application/json"}
-
-    @override
-    def get_http_request(self, *, page: PageContext[PageToken]) -> HTTPRequest:
-        request = super().get_http_request(page=page)
-        token = page.next_page_token
-        if token is not None:
-            request.params |= token.listing.params
-            request.params["after"] = token.after
-        request.params["limit"] = self.config["page_size"]
-        return request
-
-    def pages(
-        self, listing: Listing, *, before: str | None = None, until: str | None = None
-    ) -> Iterator[Rows]:
-        """Yield the rows of a listing by pages, read with as many requests as is set.
-
-        Args:
-            listing: What to list.
-            before: Rows from this moment on are of no use; they may come or not.
-            until: About where a listing in timestamp order ends, if it may be read
-                in parallel.
+    def __init__(self, config: Mapping[str, t.Any], logger: logging.Logger) -> None:
+        """Take the settings of the tap. Nothing is requested yet.
 
         Raises:
-            HubSpotError: If a page cannot be had.
+            HubSpotError: If the environment names certificates that cannot be read.
         """
-        readers = self.config["max_parallel_requests"]
-        fetch = self._retrying(self._fetch)
-        # Made by this thread, before several might each make their own.
-        _ = self.requests_session, self.credential, self.pace, self._surroundings
-        counting = threading.Lock()
-        with self.get_http_request_counter() as counter:
+        self._url = str(config["api_url"]).rstrip("/")
+        self._timeout = (self.CONNECT_TIMEOUT, config["request_timeout"])
+        self._budget = config["max_retry_seconds"]
+        self._logger = logger
+        self._session = _session(self._url, config["max_parallel_requests"])
+        self._credential = self._make_credential(config)
+        self._lock = threading.Lock()
+        self.began: str | None = None
+        self.now: str | None = None
+        self.limiter = RateLimiter(logger)
+        self.requests_sent = 0
 
-            def counted(token: PageToken) -> Page:
-                page = fetch(token)
-                with counting:
-                    counter.increment()
-                return page
+    def get(self, path: str, params: Params) -> Answer:
+        """Send a GET request until it succeeds.
 
-            if readers == 1:
-                yield from chain(counted, listing, self.logger)
-            else:
-                yield from ReadAhead(
-                    counted,
-                    listing,
-                    page_size=self.config["page_size"],
-                    readers=readers,
-                    before=before,
-                    until=until,
-                    logger=self.logger,
-                )
+        Raises:
+            HubSpotError: If it does not.
+        """
+        return self._with_retries(
+            requests.Request("GET", self._url + path, params=params)
+        )
 
-    def _retrying(self, attempt: Callable[[_Asked], _Got]) -> Callable[[_Asked], _Got]:
-        """Return a function that makes attempts until one has no passing fault."""
-        return backoff.on_exception(
-            self.backoff_wait_generator,
-            PassingFault,
-            jitter=None,  # the policy has its own
-            on_backoff=self.backoff_handler,
+    def post(self, path: str, json: object) -> Answer:
+        """Send a POST request with a JSON body until it succeeds.
+
+        Raises:
+            HubSpotError: If it does not.
+        """
+        return self._with_retries(requests.Request("POST", self._url + path, json=json))
+
+    def _make_credential(self, config: Mapping[str, t.Any]) -> Credential:
+        if "access_token" in config:
+            return StaticToken(config["access_token"])
+        return OAuthToken(
+            f"{self._url}/oauth/2026-03/token",
+            config,
+            send=self._send_form,
+            logger=self._logger,
+        )
+
+    def _with_retries(self, request: requests.Request) -> Answer:
+        attempt = backoff.on_exception(
+            lambda: retry.waits(self._budget),
+            TransientError,
+            jitter=None,  # the rules have their own
+            on_backoff=self._report,
             logger=None,
-        )(attempt)
+        )(self._attempt)
+        return attempt(request)
 
-    @override
-    def backoff_wait_generator(self) -> Generator[float, t.Any, None]:
-        return retry.waits(self.config["max_retry_seconds"])
-
-    @override
-    def backoff_handler(self, details: Details) -> None:
-        self.logger.warning(
+    def _report(self, details: Details) -> None:
+        self._logger.warning(
             "%s; trying again in %.1f s", details.get("exception"), details["wait"]
         )
 
-    def _fetch(self, token: PageToken) -> Page:
-        response = self._ask(token)
-        if response.status_code == HTTPStatus.UNAUTHORIZED and self.credential.renew(
+    def _attempt(self, request: requests.Request) -> Answer:
+        response = self._send_limited(request)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._credential.renew(
             response.request
         ):
-            response = self._ask(token)
-        self.validate_response(response)
-        return Page.of(response)
+            response = self._send_limited(request)
+        path = request.url.removeprefix(self._url)
+        return responses.read(response, self._credential, path)
 
-    def _ask(self, token: PageToken) -> requests.Response:
-        request = self._prepared(token)
-        with self.pace.turn() as learn:
+    def _send_limited(self, request: requests.Request) -> requests.Response:
+        request.auth = self._credential
+        self._credential.token()  # may take a request of its own
+        with self.limiter.acquire() as observe:
             response = self._send(request)
-            learn(response.headers)
+            observe(response.headers)
         return response
 
-    @cached_property
-    def pace(self) -> Pace:
-        """What keeps all requests of the stream below HubSpot's limit."""
-        return Pace(self.logger)
+    def _send_form(self, url: str, form: Mapping[str, str]) -> requests.Response:
+        """Post a form to the token endpoint, which has no limit of its own.
 
-    def _prepared(self, token: PageToken) -> requests.PreparedRequest:
-        page = PageContext(stream_context=None, next_page_token=token)
-        request = self.get_http_request(page=page)
-        return self.build_prepared_request(
-            method=request.method,
-            url=request.url,
-            params=request.encode_params(),
-            headers=request.headers,
-        )
-
-    def _exchange(self, request: requests.PreparedRequest) -> TokenAnswer:
-        """Ask the token endpoint once."""
+        Raises:
+            TransientError: If another try may help.
+        """
+        # An `auth` that does nothing keeps `requests` from adding one of a netrc file.
+        request = requests.Request("POST", url, data=form, auth=lambda sent: sent)
         response = self._send(request)
-        if self._is_passing(response.status_code):
-            self.validate_response(response)
-        return TokenAnswer.of(response)
+        if responses.is_transient(response.status_code):
+            responses.raise_for_status(response, self._credential, url)
+        return response
 
-    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+    def _send(self, request: requests.Request) -> requests.Response:
         """Send a request once.
 
         Raises:
-            PassingFault: If no whole answer came back.
+            TransientError: If no complete response came back.
             HubSpotError: If the request could not even be tried.
         """
-        session = self.requests_session
+        session = self._session
         try:
-            return session.send(
-                request,
-                timeout=(self.CONNECT_TIMEOUT, self.config["request_timeout"]),
-                allow_redirects=self.allow_redirects,
-                **self._surroundings,
+            prepared = session.prepare_request(request)
+            response = session.send(
+                prepared,
+                timeout=self._timeout,
+                # The API does not redirect, and the credential goes to `api_url` only.
+                allow_redirects=False,
+                **session.merge_environment_settings(
+                    prepared.url or "", {}, None, None, None
+                ),
             )
         except (
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
-            requests.exceptions.InvalidHeader,  # of the answer: ours are checked
-            urllib3.exceptions.HTTPError,  # requests passes some on as they are
+            requests.exceptions.InvalidHeader,  # the response's: ours are checked
+            urllib3.exceptions.HTTPError,  # requests lets some of these through
         ) as error:
-            msg = f"No answer from {self.url_base}: {_reason(error)}"
+            msg = f"No answer from {self._url}: {_reason(error)}"
             # Not `from error`: its message may quote what the server sent.
-            raise PassingFault(msg, kind="no connection") from None
+            raise TransientError(msg, kind="no connection") from None
         except (requests.RequestException, OSError, TypeError, ValueError) as error:
             msg = (
-                f"Cannot send a request to {self.url_base}: {_reason(error)}. Check "
-                "the setting `api_url`, and the proxy and certificate variables of "
-                "the environment"
+                f"Cannot send a request to {self._url}: {_reason(error)}. Check the "
+                "setting `api_url`, and the proxy and certificate variables of the "
+                "environment"
             )
             raise HubSpotError(msg) from None
-
-    @cached_property
-    def _surroundings(self) -> dict[str, t.Any]:
-        """What the environment says about proxies and certificates.
-
-        A prepared request skips what ``requests`` usually reads from there.
-
-        Raises:
-            HubSpotError: If the certificates that it names cannot be read.
-        """
-        settings = dict(
-            self.requests_session.merge_environment_settings(
-                self.url_base, {}, None, None, None
-            )
-        )
-        if self.url_base.startswith("http:"):
-            # Only for this machine, which is not reached through another one; and a
-            # proxy would see the credential in clear.
-            return settings | {"proxies": {}}
-        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-            if path := os.environ.get(name):
-                _check_certificates(name, path)
-                # requests does not know the last one, which is OpenSSL's.
-                settings["verify"] = path
-                break
-        return settings
-
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        status = response.status_code
-        if status == HTTPStatus.OK:
-            return
-        message = self.response_error_message(response)
-        if self._is_passing(status):
-            raise PassingFault(
-                message,
-                kind=_kind(response),
-                retry_after=retry.retry_after(response.headers.get("Retry-After")),
-            )
-        raise RequestRefused(f"{message}. Remedy: {self._remedy(status)}")
-
-    @staticmethod
-    def _is_passing(status: int) -> bool:
-        return status in RETRIED_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-    def _remedy(self, status: int) -> str:
-        match status:
-            case HTTPStatus.BAD_REQUEST:
-                return "check the settings against the README"
-            case HTTPStatus.UNAUTHORIZED:
-                return (
-                    f"check {self.credential.settings}: the credential is wrong, "
-                    "expired or revoked"
-                )
-            case HTTPStatus.FORBIDDEN:
-                return (
-                    "give the scope `conversations.read` to the app or key behind "
-                    f"{self.credential.settings}"
-                )
-            case HTTPStatus.NOT_FOUND:
-                return (
-                    "check the setting `api_version`: HubSpot does not serve threads "
-                    "under this path"
-                )
-            case _:
-                return "check the setting `api_url`"
-
-    @override
-    def response_error_message(self, response: requests.Response) -> str:
-        """Name the status with HubSpot's category, message and correlation id.
-
-        Nothing else of the body: it may hold a customer's words.
-        """
-        error = _error_body(response)
-        parts = [
-            f"{name} {self._without_secrets(error[name])}"
-            for name in ("category", "message", "correlationId", "policyName")
-            if isinstance(error.get(name), str)
-        ]
-        said = f" ({'; '.join(parts)})" if parts else ""
-        return f"HubSpot answered with status {response.status_code}{said}"
-
-    def _without_secrets(self, text: str) -> str:
-        text = "".join(c for c in " ".join(text.split()) if c.isprintable())
-        # The longest first: one secret may be the beginning of another.
-        for secret in sorted(self.credential.secrets, key=len, reverse=True):
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(form, "***")
-        return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+        with self._lock:
+            self.requests_sent += 1
+            date = timestamps.from_http_date(response.headers.get("Date"))
+            self.now = date or self.now
+            self.began = self.began or self.now
+        return response
 
 
-_LONGEST_QUOTE = 300
+def _session(url: str, connections: int) -> requests.Session:
+    """Return a pool of connections, one for each parallel request.
+
+    ``requests`` reads proxies and certificates from the environment.
+    """
+    session = requests.Session()
+    version = metadata.version("tap-hubspot-threads")
+    session.headers["User-Agent"] = f"tap-hubspot-threads/{version}"
+    session.headers["Accept"] = "application/json"
+    pool = HTTPAdapter(pool_maxsize=connections)
+    session.mount("https://", pool)
+    session.mount("http://", pool)
+    if url.startswith("http:"):
+        # Only a loopback address, which no proxy can reach. A proxy would also see the
+        # credential in clear text.
+        session.trust_env = False
+    for name in filter(os.environ.get, _CA_VARIABLES):
+        _check_certificates(name, os.environ[name])
+        # requests does not know SSL_CERT_FILE, which is OpenSSL's.
+        session.verify = os.environ[name]
+        break
+    return session
 
 
 def _check_certificates(name: str, path: str) -> None:
@@ -341,33 +218,16 @@ def _check_certificates(name: str, path: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**places)
     except (OSError, ValueError) as error:
         msg = (
-            f"The certificates in {path}, which the environment variable `{name}` "
-            f"names, cannot be read: {_reason(error)}"
+            f"Cannot read the certificates in {path}, which the environment variable "
+            f"`{name}` names: {_reason(error)}"
         )
         raise HubSpotError(msg) from error
 
 
-def _kind(response: requests.Response) -> str:
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        policy = _error_body(response).get("policyName")
-        named = f"429 {policy}"
-        return named if named in retry.RULES else "429"
-    named = str(response.status_code)
-    return named if named in retry.RULES else "5xx"
-
-
-def _error_body(response: requests.Response) -> dict[str, t.Any]:
-    try:
-        body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _reason(error: BaseException) -> str:
-    """Say what went wrong, by the innermost cause and without its arguments.
+    """Describe an error by its innermost cause, without its arguments.
 
-    The message of a requests exception holds the whole URL.
+    The message of an error of ``requests`` holds the whole URL.
     """
     inner: BaseException | None = error
     reason = type(error).__name__

@@ -1,58 +1,72 @@
 """What ends a run, and what only delays it.
 
-Every message is one line that names the cause and the remedy and is safe to log:
-it may quote HubSpot's error category, message and correlation id, never a token,
-a row or another part of an answer's body. The command prints it and exits with 1.
+Every message is one line that names the cause and the remedy and is safe to log. It may
+quote HubSpot's error category, message and correlation ID. It never quotes a token, a
+row or any other part of a response.
 
     FatalAPIError (singer_sdk)
-    └── HubSpotError            the run ends, resumable from its last STATE
+    └── HubSpotError            the run ends; the next one resumes from the last STATE
         ├── RequestRefused      HubSpot understood the request and said no
-        ├── UnreadableAnswer    an answer that is no page of threads
-        ├── EndlessListing      pages that would go on for ever
-        └── GaveUp              the waiting time for one request is used up
+        ├── InvalidResponse     a response that cannot be a page
+        ├── EndlessListing      pages that lead nowhere
+        └── RetriesExhausted    the time for one request is used up
+    SingerSDKError (singer_sdk)
+    └── StreamMapError          an expression of the user's failed
     RetriableAPIError (singer_sdk)
-    └── PassingFault            worth another try; see ``retry``
+    └── TransientError          worth another try; see ``retry``
 
-Settings that do not fit are the SDK's ``ConfigValidationError``.
+Invalid settings raise the SDK's ``ConfigValidationError``.
 """
 
 from __future__ import annotations
 
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError, SingerSDKError
 
 
 class HubSpotError(FatalAPIError):
-    """A run cannot go on. The message says why and what to do."""
+    """The run cannot continue. The message says why and what to do."""
 
 
 class RequestRefused(HubSpotError):
     """HubSpot answered with a status that another try would not change."""
 
 
-class UnreadableAnswer(HubSpotError):
-    """An answer that cannot be taken for a page of threads."""
+class InvalidResponse(HubSpotError):
+    """A response with status 200 that is not what was asked for."""
 
 
 class EndlessListing(HubSpotError):
-    """A listing whose pages do not get anywhere."""
+    """A listing whose pages lead nowhere."""
 
 
-class GaveUp(HubSpotError):
-    """A fault lasted longer than the run may wait for one request."""
+class RetriesExhausted(HubSpotError):
+    """A transient error lasted longer than the run may spend on one request."""
 
 
-class PassingFault(RetriableAPIError):
-    """A fault that may be gone at the next try.
+class TransientError(RetriableAPIError):
+    """An error that may be gone at the next try.
 
     Attributes:
-        kind: The row of the retry table in ``retry`` that applies.
-        retry_after: Seconds that HubSpot asked to wait, where it did.
+        kind: The row of the table in ``retry`` that applies.
+        retry_after: Seconds that HubSpot asks to wait; None if it does not say.
     """
 
     def __init__(
         self, message: str, *, kind: str, retry_after: float | None = None
     ) -> None:
-        """Keep the message (one safe line) with what decides the wait."""
+        """Keep the message, one line that is safe to log, and what decides the wait."""
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
+
+
+class StreamMapError(SingerSDKError):
+    """An expression of the setting `stream_maps` failed for a row."""
+
+    def __init__(self, error: Exception) -> None:
+        """Name the type of the error. Its message may quote the row."""
+        super().__init__(
+            f"An expression of the setting `stream_maps` failed ({type(error).__name__}"
+            "); change it so that it can be evaluated for every row, including rows "
+            "whose fields are null"
+        )

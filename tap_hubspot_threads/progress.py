@@ -1,7 +1,8 @@
-"""One line now and then, for whoever looks at the log of a long run."""
+"""The log lines that tell a person how far a run is."""
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 
@@ -9,9 +10,14 @@ if t.TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+    from singer_sdk.helpers.types import Record
+
+
+_PLACE = re.compile(r"[0-9TZ:.-]{1,24}")
+
 
 class Progress:
-    """Says how far a run is, at most every ten seconds.
+    """Logs what is being read, at most every ten seconds.
 
     The SDK's METRIC lines say the same to machines, every minute.
     """
@@ -23,38 +29,70 @@ class Progress:
         self,
         logger: logging.Logger,
         *,
+        share_in_use: Callable[[], float | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the first interval: a short run says nothing."""
-        self._logger = logger
-        self._clock = clock
-        self._told_at = clock()
-        self._told_threads = 0
-        self._pages = 0
-
-    def page(
-        self, threads: int, *, place: str, share: Callable[[], float | None]
-    ) -> None:
-        """Take note of a page.
+        """Start the first interval.
 
         Args:
-            threads: How many have been written so far.
-            place: Where in the listing it is, as people read it.
-            share: Returns how much of HubSpot's limit is in use, from 0 to 1; None
-                while it is unknown.
+            logger: Where the lines go.
+            share_in_use: Returns the share of HubSpot's limit that is in use, from 0 to
+                1; None if it is unknown.
+            clock: Seconds of a clock that never goes back.
         """
-        self._pages += 1
+        self._logger = logger
+        self._share_in_use = share_in_use
+        self._clock = clock
+        self._began = self._logged_at = clock()
+        self._pass = ""
+        self._read = self._written = 0
+        self._read_in_pass = self._read_since = 0
+
+    def begin_pass(self, name: str) -> None:
+        """Name what is read from now on."""
+        self._pass = name
+        self._read_in_pass = 0
+
+    def page(self, records: list[Record], written: int, *, order: str) -> None:
+        """Count a page, and log if it is time.
+
+        Args:
+            records: Its rows.
+            written: How many of them were written.
+            order: The field that the listing is sorted by.
+        """
+        self._read += len(records)
+        self._written += written
+        self._read_in_pass += len(records)
+        self._read_since += len(records)
         now = self._clock()
-        seconds = now - self._told_at
-        if seconds < self.INTERVAL:
+        elapsed = now - self._logged_at
+        if elapsed < self.INTERVAL:
             return
-        used = share()
+        place = str(records[-1][order]) if records else ""
+        # An ID that is not a number might be somebody's words.
+        place = f"{order} {place}" if _PLACE.fullmatch(place) else "an unnamed place"
+        share = self._share_in_use()
         self._logger.info(
-            "%s threads written, %s a second; %s pages, now at %s%s",
-            f"{threads:,}",
-            f"{(threads - self._told_threads) / seconds:,.0f}",
-            f"{self._pages:,}",
+            "%s: %s rows read, %s rows a second, now at %s; %s rows written in all%s",
+            self._pass,
+            f"{self._read_in_pass:,}",
+            f"{self._read_since / elapsed:,.0f}",
             place,
-            "" if used is None else f"; {used:.0%} of HubSpot's limit in use",
+            f"{self._written:,}",
+            "" if share is None else f"; {share:.0%} of HubSpot's limit in use",
         )
-        self._told_at, self._told_threads = now, threads
+        self._logged_at, self._read_since = now, 0
+
+    def end(self, *, requests: int, bookmark: str, next_sweep: str) -> None:
+        """Log what the run has done, and what comes next."""
+        self._logger.info(
+            "Complete: %s rows written of %s read, with %s requests in %.1f s; "
+            "bookmark %s; next sweep %s",
+            f"{self._written:,}",
+            f"{self._read:,}",
+            f"{requests:,}",
+            self._clock() - self._began,
+            bookmark,
+            next_sweep,
+        )

@@ -1,8 +1,8 @@
-"""How long to wait for what, and when to stop waiting.
+"""How long to wait after which error, and when to give up.
 
-The rules read as a table. A wait is the rule's floor plus a random part of up to
-its step, which doubles at each try (full jitter), up to a cap. Where HubSpot names
-a time itself (``Retry-After``), that is the floor.
+A wait is the rule's floor plus a random part of up to its step, which doubles with each
+try (full jitter) up to a cap. If HubSpot names a time (``Retry-After``), that time
+replaces the floor.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from __future__ import annotations
 import datetime as dt
 import math
 import random
+import time
 import typing as t
-from email.utils import parsedate_to_datetime
 
-from tap_hubspot_threads.errors import GaveUp
+from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.errors import RetriesExhausted
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-    from tap_hubspot_threads.errors import PassingFault
+    from tap_hubspot_threads.errors import TransientError
 
 
 class Rule(t.NamedTuple):
-    """What a fault means and how long it is waited out, in seconds.
+    """What an error means and how long to wait for it to pass, in seconds.
 
     Attributes:
-        floor: Waited at least, unless HubSpot names a time; infinite means that no
-            wait within a run helps, so that the run stops at once.
-        step: Bound of the random part on top at the first try.
-        meaning: What the user should know about it.
+        floor: The least wait. Infinite if no wait within a run helps.
+        step: Upper bound of the random part at the first try.
+        meaning: What the user should know about the error.
     """
 
     floor: float
@@ -37,95 +37,89 @@ class Rule(t.NamedTuple):
 
 
 RULES: dict[str, Rule] = {
-    # Refused, reset, cut in the middle, DNS, TLS, connect and read timeouts.
+    # Refused, reset or cut connections, DNS, TLS, connect and read timeouts.
     "no connection": Rule(
         0,
         1,
         "check the network, the setting `api_url`, and the proxy and certificate "
         "variables of the environment",
     ),
-    "not JSON": Rule(0, 1, "a proxy's page, or half an answer"),
+    "not JSON": Rule(0, 1, "this is a proxy's page or half a response"),
     "408": Rule(0, 1, "HubSpot waited too long for the request"),
-    "423": Rule(2, 1, "locked for a moment"),
-    "429 SECONDLY": Rule(1, 0.5, "the limit of requests in a second is reached"),
-    "429 TEN_SECONDLY_ROLLING": Rule(
-        10, 1, "the limit of requests in ten seconds is reached"
-    ),
+    "423": Rule(2, 1, "the account is locked for a moment"),
+    "429 SECONDLY": Rule(1, 0.5, "the limit of requests per second is reached"),
     "429 DAILY": Rule(
         math.inf,
         0,
         "the account's daily limit is used up; HubSpot resets it at midnight in the "
-        "time zone of the account",
+        "account's time zone",
     ),
-    "429": Rule(10, 1, "a limit of requests is reached"),
+    "429": Rule(10, 1, "the limit of requests in ten seconds is reached"),
     "477": Rule(30, 30, "HubSpot is moving the account, for up to 24 hours"),
-    "5xx": Rule(0, 1, "a passing fault at HubSpot"),
+    "5xx": Rule(0, 1, "this is a transient error at HubSpot"),
 }
 
 LONGEST_STEP = 60.0
 
 
 def waits(
-    budget: float, draw: t.Callable[[float, float], float] = random.uniform
-) -> Generator[float, PassingFault, None]:
-    """Answer each fault of one request with the seconds to wait before the next try.
+    budget: float,
+    *,
+    draw: Callable[[float, float], float] = random.uniform,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[float, TransientError, None]:
+    """Answer each error of one request with the seconds to wait before the next try.
 
-    It follows the protocol of ``backoff``'s wait generators: a first empty value,
-    then one wait for each fault that is sent in.
+    This is a wait generator as ``backoff`` expects it: it yields once before the first
+    try, and then receives each error and yields a wait.
 
     Args:
-        budget: Seconds that may be spent waiting, over all tries of the request.
-        draw: Picks a number between two; a test may choose it.
+        budget: Seconds that the request may take in all, tries included.
+        draw: Picks a number between two.
+        clock: Seconds of a clock that never goes back.
 
     Raises:
-        GaveUp: If the next wait does not fit the budget. What was asked of the run
-            is not done sooner by asking again too early.
+        RetriesExhausted: If the next wait does not fit into the budget.
     """
-    spent = 0.0
+    began = clock()
     tries = 1
-    fault: PassingFault = yield 0.0
+    error: TransientError = yield 0.0
     while True:
-        rule = RULES[fault.kind]
+        rule = RULES[error.kind]
         floor = rule.floor
-        if fault.retry_after is not None and floor < math.inf:
-            floor = fault.retry_after
+        if error.retry_after is not None and floor < math.inf:
+            floor = error.retry_after
+        spent = clock() - began
         left = budget - spent
         if left <= 0 or floor > left:
-            raise GaveUp(_last_words(fault, rule, tries, spent)) from fault
+            raise RetriesExhausted(_last_words(error, rule, tries, spent)) from error
         step = min(rule.step * 2 ** (tries - 1), LONGEST_STEP)
-        wait = min(floor + draw(0, step), left)
-        spent += wait
         tries += 1
-        fault = yield wait
+        error = yield min(floor + draw(0, step), left)
 
 
-def _last_words(fault: PassingFault, rule: Rule, tries: int, spent: float) -> str:
-    message = f"{fault}: {rule.meaning}. Gave up after {tries} tries"
-    if spent:
-        message += f" and {spent:.0f} s of waiting"
-    if fault.retry_after is not None:
-        message += f"; HubSpot asks to wait {fault.retry_after:.0f} s"
-    message += ". Run again later: the run goes on where it stopped"
+def _last_words(error: TransientError, rule: Rule, tries: int, spent: float) -> str:
+    message = f"{error}: {rule.meaning}. Gave up after {tries} tries"
+    if spent >= 1:
+        message += f" in {spent:.0f} s"
+    if error.retry_after is not None:
+        message += f"; HubSpot asks to wait {error.retry_after:.0f} s"
+    message += ". Run again later: the next run resumes where this one stopped"
     if rule.floor < math.inf:
         message += "; or raise the setting `max_retry_seconds`"
     return message
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for, None without one.
+    """Return the seconds that a ``Retry-After`` header asks for; None if unreadable.
 
-    Both forms of RFC 9110 are read, seconds and a date; anything else counts as no
-    header.
+    Not urllib3's parser: it cuts the 24 hours of a 477 to six, and reads a 99th of
+    January.
     """
-    if header is None:
-        return None
-    text = header.strip()
+    text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+    moment = timestamps.from_http_date(text)
+    if moment is None:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
+    return max(0.0, dt.datetime.fromisoformat(moment).timestamp() - time.time())

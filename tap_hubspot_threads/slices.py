@@ -1,371 +1,299 @@
-"""How a listing in timestamp order is cut into slices that are read side by side.
+"""A listing in timestamp order, read in slices of time, several at once.
 
-Nothing here asks or waits: a plan says what to read next and is told of the pages. The
-threads and the lock around it are `ahead`'s.
+Cursors are a chain: the next page can only be asked for when the one before is there.
+But a listing in timestamp order has a lower bound. So it can be entered anywhere, and
+slices of time can be read side by side.
+
+What lies more than a few minutes before HubSpot's now is settled: nothing can move into
+it, because a thread that gets a message moves to the end. Slices cover the settled
+part. When all of them have been read, one chain of pages reads from there to the end,
+and meets whatever has moved meanwhile.
+
+Nothing that was read is left out on account of its timestamp. A slice is over when its
+rows prove that its end has been passed (see ``ordering``). What the next slice then
+repeats is recognized by ID and timestamp.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import typing as t
 from collections import deque
-from itertools import pairwise
+from functools import partial
 
 from tap_hubspot_threads import timestamps
-from tap_hubspot_threads.errors import EndlessListing
-from tap_hubspot_threads.pagination import TIMESTAMP
+from tap_hubspot_threads.errors import HubSpotError
+from tap_hubspot_threads.ordering import Frontier, Repeats, rows_per_millisecond
+from tap_hubspot_threads.paging import CursorLoop, read_pages, regroup
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    import logging
+    from collections.abc import Callable, Generator, Iterator
+
+    from tap_hubspot_threads.concurrency import WorkerPool
+    from tap_hubspot_threads.ordering import Moments
+    from tap_hubspot_threads.paging import Fetch, Page
+
+SETTLING = 5 * 60 * 1000
+"""Milliseconds. HubSpot's index lags by seconds; its clock and the one in its ``Date``
+header may differ by some more."""
 
 
-class Reading(enum.Enum):
-    """How far a slice has been read."""
-
-    BEFORE = enum.auto()
-    UNDER_WAY = enum.auto()
-    DONE = enum.auto()
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Slice:
-    """A range of ``latestMessageTimestamp``, and what has been read of it.
+@dataclasses.dataclass
+class _Slice:
+    """What was read of a range of time.
 
     Attributes:
-        start: Its first moment, fixed width.
-        end: The first moment that is not its own; None to the end of the listing.
-        density: Threads in a millisecond, as seen next to it; 0 where unknown.
-        reading: How far it has been read.
-        reached: Timestamp of the last row of its pages.
-        newest: The rows that have this timestamp.
-        pages: How many pages these were.
-        look_again: After as many pages, what is left of it may be cut off.
-        ready: Its rows by page, as far as nobody has taken them.
-        error: Why it cannot be read on.
+        start: Its first moment.
+        end: The first moment that is not part of it.
+        pages: What was read, which may reach beyond the end; with the rows' timestamps.
+        reached: Everything before this moment has been read.
+        is_complete: Whether the rows prove that the end has been passed.
+        is_last: Whether the listing ended before that.
+        is_in_order: Whether the rows were sorted.
+        error: Why it could not be read further.
     """
 
     start: str
-    end: str | None = None
-    density: float = 0.0
-    reading: Reading = Reading.BEFORE
+    end: str
+    pages: deque[tuple[Page, Moments]] = dataclasses.field(default_factory=deque)
     reached: str = ""
-    newest: list[t.Any] = dataclasses.field(default_factory=list)
-    pages: int = 0
-    look_again: int = 1
-    ready: deque[list[t.Any]] = dataclasses.field(default_factory=deque)
-    error: Exception | None = None
+    is_complete: bool = False
+    is_last: bool = False
+    is_in_order: bool = True
+    error: HubSpotError | None = None
+
+    @property
+    def density(self) -> float:
+        """Rows in a millisecond; 0 if that is unknown."""
+        return rows_per_millisecond(self._moments, self.reached)
+
+    @property
+    def oldest(self) -> str | None:
+        """The oldest timestamp; None without one."""
+        return min((m for m in self._moments if m is not None), default=None)
+
+    @property
+    def _moments(self) -> Moments:
+        return [moment for _, moments in self.pages for moment in moments]
 
 
-class Plan:
-    """The slices of one listing, in order, each of a few pages.
+@dataclasses.dataclass
+class _Plan:
+    """Where the next slice begins, where the last one ends, and rows a millisecond."""
 
-    The listing begins as one slice without an end: the plain chain of cursors. When
-    its pages let expect many more, the rest is cut off it, and whoever is free gets a
-    piece of that. How long a piece is follows from the density next to it:
+    position: str
+    stop: str
+    density: float
 
-    - Of a piece that turns out denser, what is left is cut off again.
-    - A page that reaches beyond its piece, as at a gap, takes what it covers from the
-      rest behind it, unless that is being read already.
 
-    What is read of a slice lies before the moment at which it is read. So a thread can
-    only move to where nobody looks again if the end of the listing was read before
-    some other slice. From that end on the listing is then read once more (`tail`).
+class _StopSlicing(Exception):
+    """The rest of the listing, from a moment on, has to be read as a chain."""
+
+
+class TimeListing:
+    """One listing in timestamp order, from a moment to its end.
 
     Attributes:
-        contradicted: Whether a page was not one of a listing in order. Rows may then
-            be missing from slices, and all since `cut_at` has to be listed again.
-        cut_at: The moment up to which it was read before it was cut; None if it is
-            uncut.
-        tail: From where to read once more at the end; None for nowhere.
+        settled_before: Rows from this moment on prove nothing about their places. A few
+            minutes before HubSpot's time, or before the run began by this machine's
+            clock as long as HubSpot's time is unknown.
     """
 
-    PAGES = (4, 6)
-    """Least and most of a slice. Half of its last page, on average, is in vain."""
+    PAGES = 4
+    """Pages of a slice. On average, half of its last page belongs to the next one."""
 
-    FILLED = 0.96
-    """How far a slice is meant to fill its pages, so that chance seldom adds one."""
+    FILLED = 0.95
+    """How much of its pages a slice is to fill, so that chance rarely adds one."""
+
+    LEAST_ROWS = 4 * Frontier.PROOF
+    """Rows of a slice at least: `Frontier.PROOF` rows beyond its end are read, too."""
 
     WORTH_CUTTING = 16
-    """Pages to come that make a chain worth cutting. For fewer, the requests in vain
-    would be more than a quarter of all."""
+    """Expected pages from which on slices are worth the requests they waste."""
 
-    AT_ONCE = 4
-    """Slices that are read side by side from the first on. More are only when some
-    pages have shown that the account is as dense as expected."""
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it is named where it is made
         self,
-        since: str,
+        fetch: Fetch,
+        params: Callable[[str], dict[str, str]],
         *,
-        before: str | None = None,
-        until: str | None,
+        field: str,
         page_size: int,
-        readers: int,
+        hubspot_now: Callable[[], str | None],
+        began: str,
+        pool: WorkerPool,
+        logger: logging.Logger,
     ) -> None:
-        """Begin with all of it in one slice.
+        """Describe the listing.
 
         Args:
-            since: Lower bound of the listing, fixed width.
-            before: Rows from this moment on are of no use, and nothing is read once
-                more. None where the listing is wanted to its end.
-            until: About where it ends: the moment the run began. A later timestamp
-                says nothing of a row's place: its thread may have got a message while
-                the page was rendered. None for a listing that is not to be cut.
+            fetch: Fetches the page for some parameters, in any thread.
+            params: Returns the parameters of a listing from a moment on.
+            field: The field that the listing is sorted by.
             page_size: Most rows of a page.
-            readers: How many may read at a time.
+            hubspot_now: Returns HubSpot's time; None if it is unknown.
+            began: When the run began by this machine's clock.
+            pool: Runs the requests.
+            logger: Where warnings go.
         """
-        self._first = Slice(since, before)
-        self._is_bounded = before is not None
-        self._slices = [self._first]
-        self._until = until
+        self._fetch = fetch
+        self._params = params
+        self._field = field
         self._page_size = page_size
-        self._readers = readers
-        self._window = readers + 2
-        self._most_waiting = self.PAGES[1] * readers
-        self._pages_read = 0
-        self.contradicted = False
-        self.cut_at: str | None = None
-        self.tail: str | None = None
-        self._at_tail: set[tuple[str, str]] = set()
-        self._late: set[tuple[str, str]] = set()
+        self._hubspot_now = hubspot_now
+        self._pool = pool
+        self._logger = logger
+        self._began = began
+        self._knows_time = False
+        self._repeats = Repeats()
+        self.settled_before = timestamps.shift(began, milliseconds=-SETTLING)
 
-    @property
-    def head(self) -> Slice | None:
-        """The first slice that has not been dropped, None after the last."""
-        return self._slices[0] if self._slices else None
+    def pages(self, since: str) -> Iterator[Page]:
+        """Yield every row from a moment on, in pages of up to the page size.
 
-    def begins_with(self, piece: Slice) -> bool:
-        """Say whether a slice is the one that the plan began with."""
-        return piece is self._first
+        A thread comes twice if it got a message after it was listed, or if HubSpot
+        turns out not to sort its rows.
 
-    def drop_head(self) -> None:
-        """Forget the first slice, whose rows have all been taken."""
-        del self._slices[0]
-
-    def holds(self, piece: Slice) -> bool:
-        """Say whether a slice is still of use to anybody."""
-        return not self.contradicted and piece in self._slices
-
-    @property
-    def is_read(self) -> bool:
-        """Whether nothing is left to be given out, now or later."""
-        return all(piece.reading is Reading.DONE for piece in self._slices)
-
-    def take(self) -> Slice | None:
-        """Give out the next piece; None if there is none at present.
-
-        Only what is near the head is given out, and little while much waits to be
-        taken, so that memory is bounded by the number of readers.
+        Raises:
+            HubSpotError: If a page cannot be fetched. Every row before it has come by
+                then.
         """
-        under_way = sum(s.reading is Reading.UNDER_WAY for s in self._slices)
-        if under_way >= max(self.AT_ONCE, self._pages_read // 3):
+        return regroup(self._parts(since), self._page_size)
+
+    def _parts(self, since: str) -> Iterator[Page]:
+        plan = yield from self._chain(since, until_worth_cutting=True)
+        if plan is None:
+            return
+        try:
+            yield from self._slices(plan, since)
+            position = plan.position
+        except _StopSlicing as stop:
+            [position] = stop.args
+        yield from self._chain(position)
+
+    def _chain(
+        self, start: str, *, until_worth_cutting: bool = False
+    ) -> Generator[Page, None, _Plan | None]:
+        """Yield page after page. Return a plan for the rest, None after the end."""
+        while True:
+            frontier = Frontier()
+            latest: Moments = []
+            self._repeats.enter()
+            pages = read_pages(self._fetch, self._params(start))
+            try:
+                for page in self._pool.prefetch(pages):
+                    moments = self._moments(page)
+                    self._note_time()
+                    frontier.add_page(moments, settled_before=self.settled_before)
+                    yield self._repeats.drop(page, moments, frontier.reached)
+                    if until_worth_cutting and frontier.is_in_order:
+                        latest = [*latest, *moments][
+                            -self._page_size - Frontier.PROOF :
+                        ]
+                        plan = self._plan(frontier.reached, latest)
+                        if plan is not None:
+                            return plan
+            except CursorLoop:
+                if not frontier.is_in_order or frontier.reached <= start:
+                    raise
+                start = frontier.reached
+                self._logger.warning(
+                    "HubSpot's cursor repeated on a page with rows; listing again from "
+                    "%s",
+                    start,
+                )
+            else:
+                return None
+
+    def _note_time(self) -> None:
+        now = self._hubspot_now()
+        if now is not None and not self._knows_time:
+            self._knows_time = True
+            # The earlier of two clocks, in case an intermediary's Date is wrong.
+            self.settled_before = timestamps.shift(
+                min(now, self._began), milliseconds=-SETTLING
+            )
+
+    def _plan(self, reached: str, moments: Moments) -> _Plan | None:
+        """Return how to cut the rest of the listing; None if that is not worth it."""
+        density = rows_per_millisecond(moments, reached)
+        may_be_cut = self._knows_time and self._pool.workers > 1
+        if not may_be_cut or not density or reached >= self.settled_before:
             return None
-        waiting = sum(len(piece.ready) for piece in self._slices)
-        reach = self._window if waiting <= self._most_waiting else 1
-        for at, piece in enumerate(self._slices[:reach]):
-            if piece.reading is Reading.BEFORE:
-                piece.reading = Reading.UNDER_WAY
-                if piece.density:
-                    pages = self._pages_of_a_slice(piece)
-                    if self._pages_to_come(piece, piece.start) > 1.5 * pages:
-                        self._cut(at, piece.start, pages)
-                    piece.look_again = pages + 1
-                return piece
-        return None
+        page = int(self._page_size / density)
+        to_come = timestamps.milliseconds_between(reached, self.settled_before)
+        if to_come < page * self.WORTH_CUTTING:
+            return None
+        # One page before the settled part ends, so that the last slice has rows behind
+        # it that prove its end.
+        stop = timestamps.shift(self.settled_before, milliseconds=-page)
+        return _Plan(reached, stop, density)
 
-    def others_are_read(self, piece: Slice) -> bool:
-        """Say whether there is no other slice left to be read to its end."""
-        return all(
-            other.reading is Reading.DONE
-            for other in self._slices
-            if other is not piece
-        )
+    def _slices(self, plan: _Plan, since: str) -> Iterator[Page]:
+        """Yield what the slices of a plan bring, and move the plan to its end."""
+        ahead = self._pool.workers + 1
+        for piece in self._pool.in_order(self._cut(plan), ahead=ahead):
+            if not piece.is_in_order:
+                self._logger.warning(
+                    "HubSpot's threads are not sorted by their latest message, so they "
+                    "cannot be read in parallel; reading them again from %s, one page "
+                    "after the other",
+                    since,
+                )
+                raise _StopSlicing(since)
+            density, oldest = piece.density or plan.density, piece.oldest
+            self._repeats.enter()
+            following = piece.end if piece.is_complete else piece.reached or piece.start
+            while piece.pages:
+                yield self._repeats.drop(*piece.pages.popleft(), following)
+            if piece.error is not None:
+                raise piece.error
+            if piece.is_last:
+                # Either there are no later rows, or the listing ended too early.
+                raise _StopSlicing(following)
+            if not piece.is_complete:
+                yield from self._slices(_Plan(piece.reached, piece.end, density), since)
+                continue
+            plan.density = density
+            if oldest is not None and oldest >= piece.end:
+                plan.position = max(plan.position, oldest)  # a gap
 
-    def took(  # noqa: PLR0913 - all of it belongs to a page
-        self,
-        piece: Slice,
-        rows: list[t.Any],
-        moments: Sequence[str] | None,
-        *,
-        after: str,
-        is_last: bool,
-        others_were_read: bool,
-    ) -> None:
-        """Take in a page of a slice, and say in its `reading` whether that was all.
+    def _cut(self, plan: _Plan) -> Iterator[Callable[[], _Slice]]:
+        while (start := plan.position) < plan.stop:
+            width = max(1, int(self._rows_of_a_slice / plan.density))
+            end = timestamps.shift(start, milliseconds=width)
+            plan.position = min(end, plan.stop)
+            yield partial(self._read_slice, start, plan.position)
 
-        Args:
-            piece: The slice.
-            rows: The rows of the page.
-            moments: Their timestamps, fixed width; None if one of them has none.
-            after: In a listing in order, no row of this page is older.
-            is_last: Whether the listing ends with this page.
-            others_were_read: What `others_are_read` said when the page was asked for.
-        """
-        piece.pages += 1
-        self._pages_read += 1
-        if self._until is not None and not self._is_in_order(moments, after):
-            if self.cut_at is not None:
-                self.contradicted = True
-                return
-            self._until = None  # not a listing to be cut
-        if self._until is None or moments is None:
-            piece.ready.append(rows)
-            if is_last:
-                piece.reading = Reading.DONE
-            return
-        placed = [moment for moment in moments if moment < self._until]
-        before = piece.reached
-        self._measure(piece, placed)
-        if piece.reached != before:
-            piece.newest.clear()
-        piece.newest += [
-            row
-            for row, moment in zip(rows, moments, strict=True)
-            if moment == piece.reached
-        ]
-        at = self._slices.index(piece)
-        self._spread(at, is_last=is_last)
-        if is_last and (piece.end is None or piece.reached < piece.end):
-            self._end(at, others_were_read=others_were_read)
-        elif piece.end is not None and piece.reached >= piece.end:
-            piece.reading = Reading.DONE
-        elif piece.pages >= piece.look_again:
-            self._cut_off_rest(at)
-        begin, stop = self._own(piece, moments)
-        piece.ready.append(rows[begin:stop])
-        self._late |= {
-            (_id(row), moment)
-            for row, moment in zip(rows[begin:stop], moments[begin:stop], strict=True)
-            if moment >= self._until
-        }
+    @property
+    def _rows_of_a_slice(self) -> float:
+        return max(self.PAGES * self.FILLED * self._page_size, self.LEAST_ROWS)
 
-    def fail(self, piece: Slice, error: Exception) -> None:
-        """Take note that a slice cannot be read on: what is behind it is of no use."""
-        if self.cut_at is not None and isinstance(error, EndlessListing):
-            self.contradicted = True  # the chain may know a way
-            return
-        piece.error = error
-        piece.reading = Reading.DONE
-        del self._slices[self._slices.index(piece) + 1 :]
+    def _read_slice(self, start: str, end: str) -> _Slice:
+        """Read a slice to its end, or to a moment from where it is to be cut again."""
+        piece = _Slice(start, end)
+        frontier, rows = Frontier(), 0
+        try:
+            for page in read_pages(self._fetch, self._params(start)):
+                moments = self._moments(page)
+                piece.pages.append((page, moments))
+                frontier.add_page(moments, settled_before=self.settled_before)
+                piece.is_complete = frontier.reached >= end
+                rows += len(page.rows)
+                is_long = rows > 2 * self._rows_of_a_slice + Frontier.PROOF
+                may_be_cut = is_long and frontier.reached > start
+                if piece.is_complete or may_be_cut or not frontier.is_in_order:
+                    break
+            else:
+                piece.is_last = True
+        except CursorLoop as error:
+            if frontier.reached <= start:
+                piece.error = error
+        except HubSpotError as error:
+            piece.error = error
+        piece.reached = frontier.reached
+        piece.is_in_order = frontier.is_in_order
+        return piece
 
-    def has_read(self, row: t.Any) -> bool:  # noqa: ANN401
-        """Say whether a row at the beginning of the tail has been read before it."""
-        moments = moments_of([row])
-        if moments is None or self.tail is None:
-            return False
-        known = (_id(row), moments[0])
-        return moments[0] < self.tail or known in self._at_tail or known in self._late
-
-    def _measure(self, piece: Slice, placed: Sequence[str]) -> None:
-        """Take in how far a page gets, and its density."""
-        if not placed:
-            return
-        # A short page says little, so what was before it counts, too.
-        begin = placed[0]
-        if len(placed) < self._page_size / 2 and piece.reached:
-            begin = piece.reached
-        piece.reached = placed[-1]
-        span = timestamps.milliseconds_between(begin, piece.reached)
-        if span > 0:
-            piece.density = len(placed) / span
-
-    def _is_in_order(self, moments: Sequence[str] | None, after: str) -> bool:
-        if moments is None:
-            return False
-        placed = [moment for moment in moments if moment < (self._until or "")]
-        return not placed or (
-            placed[0] >= after and all(a <= b for a, b in pairwise(placed))
-        )
-
-    def _own(self, piece: Slice, moments: Sequence[str]) -> tuple[int, int]:
-        """Say which rows of a page belong to the slice: from where up to where."""
-        begin = 0
-        if piece is not self._first:  # its listing began a little earlier
-            while begin < len(moments) and moments[begin] < piece.start:
-                begin += 1
-        end, until = piece.end, self._until or ""
-        if end is None:
-            return begin, len(moments)
-        stop = next(
-            (at for at, moment in enumerate(moments) if end <= moment < until),
-            len(moments),
-        )
-        return begin, stop
-
-    def _spread(self, at: int, *, is_last: bool) -> None:
-        """Extend a slice over what its page covers of the rest behind it."""
-        piece, following = self._slices[at], self._slices[at + 1 :]
-        unread = (each for each in following if each.reading is Reading.BEFORE)
-        rest = next(unread, None)
-        if rest is None:
-            return
-        is_next = rest is following[0]
-        if is_next or piece.reached >= rest.start:
-            rest.density = piece.density or rest.density
-        if not is_next:
-            return
-        if is_last or (rest.end is not None and piece.reached >= rest.end):
-            piece.end = rest.end
-            del self._slices[at + 1]
-        elif piece.reached > rest.start:
-            piece.end = rest.start = piece.reached
-
-    def _end(self, at: int, *, others_were_read: bool) -> None:
-        """Take note of where the listing ends at present."""
-        piece = self._slices[at]
-        piece.reading = Reading.DONE
-        if at + 1 == len(self._slices) and (others_were_read or self._is_bounded):
-            return
-        end = piece.reached or piece.start
-        if self.tail is None or end < self.tail:
-            self.tail = end
-            self._at_tail = {(_id(row), end) for row in piece.newest}
-        del self._slices[at + 1 :]
-
-    def _cut_off_rest(self, at: int) -> None:
-        piece = self._slices[at]
-        to_come = self._pages_to_come(piece, piece.reached)
-        pages = self._pages_of_a_slice(piece)
-        least = self.WORTH_CUTTING if self.cut_at is None else 1.5 * pages
-        piece.look_again = piece.pages + 1
-        if piece.reached and to_come >= least and self._cut(at, piece.reached, pages):
-            piece.look_again += pages
-            self.cut_at = self.cut_at or piece.reached
-
-    def _cut(self, at: int, begin: str, pages: int) -> bool:
-        """End a slice after some pages from a moment on, and leave the rest behind."""
-        piece = self._slices[at]
-        rows = pages * self.FILLED * self._page_size
-        width = int(rows / piece.density)
-        if width < 1:
-            return False
-        end = timestamps.shift(begin, milliseconds=width)
-        self._slices.insert(at + 1, Slice(end, piece.end, piece.density))
-        piece.end = end
-        return True
-
-    def _pages_to_come(self, piece: Slice, begin: str) -> float:
-        end = min(piece.end or "9", self._until or "")
-        if not piece.density or begin >= end:  # also of a listing not to be cut
-            return 0.0
-        span = timestamps.milliseconds_between(begin, end)
-        return span * piece.density / self._page_size
-
-    def _pages_of_a_slice(self, piece: Slice) -> int:
-        """Return smaller slices towards the end, so that all readers end together."""
-        least, most = self.PAGES
-        to_come = self._pages_to_come(piece, piece.reached or piece.start)
-        return max(least, min(most, int(to_come / self._readers)))
-
-
-def moments_of(rows: list[t.Any]) -> list[str] | None:
-    """Return the timestamps of a page, None if one of its rows has none."""
-    try:
-        return [timestamps.normalize(row[TIMESTAMP]) for row in rows]
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _id(row: dict[str, t.Any]) -> str:
-    return str(row.get("id"))
+    def _moments(self, page: Page) -> Moments:
+        return [timestamps.of(row, self._field) for row in page.rows]

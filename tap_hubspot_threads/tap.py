@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 import typing as t
+from functools import cached_property
 
 from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog, Metadata
 from typing_extensions import override
 
-from tap_hubspot_threads import bookmark, settings
-from tap_hubspot_threads.command import TapCommand
-from tap_hubspot_threads.sdk import SeamedTap
-from tap_hubspot_threads.streams import ThreadsStream
+from tap_hubspot_threads import settings, validation
+from tap_hubspot_threads.cli import TapCommand
+from tap_hubspot_threads.client import HubSpotClient
+from tap_hubspot_threads.sdk import BaseTap
+from tap_hubspot_threads.state import readable
+from tap_hubspot_threads.threads import ThreadsStream
 
 if t.TYPE_CHECKING:
     import click
 
+    from tap_hubspot_threads.streams import HubSpotStream
 
-class TapHubSpotThreads(SeamedTap):
+STREAMS: tuple[type[HubSpotStream], ...] = (ThreadsStream,)
+
+
+class TapHubSpotThreads(BaseTap):
     """Singer tap for the conversation threads of a HubSpot account."""
 
     name = "tap-hubspot-threads"
@@ -29,64 +38,74 @@ class TapHubSpotThreads(SeamedTap):
         """Take what the SDK's `Tap` takes, except for paths.
 
         Raises:
-            ConfigValidationError: If the settings, the catalog or the state cannot be
-                run with.
+            ConfigValidationError: If the settings, the catalog or the state are
+                unusable.
         """
-        problems = [
-            f"The file given by --{name} does not hold a JSON object"
-            for name in ("catalog", "state")
-            if not isinstance(arguments.get(name), dict | Catalog | None)
-        ]
+        for name in ("catalog", "state"):
+            if not isinstance(arguments.get(name), dict | Catalog | None):
+                raise _unusable(f"The file given by --{name} is not a JSON object")
         catalog = arguments.get("catalog")
         if isinstance(catalog, dict):
             try:
-                arguments["catalog"] = _catalog(catalog)
-            except (AttributeError, KeyError, TypeError, ValueError):
-                problems.append(
-                    "The file given by --catalog is no Singer catalog; make one with "
-                    "--discover"
+                arguments["catalog"] = _read_catalog(catalog)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                msg = (
+                    "The file given by --catalog is not a Singer catalog; make one "
+                    "with --discover"
                 )
-        if problems:
-            msg = "A file cannot be used"
-            raise ConfigValidationError(msg, errors=problems)
+                raise _unusable(msg) from error
         super().__init__(**arguments)
 
+    @cached_property
+    def client(self) -> HubSpotClient:
+        """The one client of all streams."""
+        return HubSpotClient(self.config, self.logger)
+
     @override
-    def discover_streams(self) -> list[ThreadsStream]:
-        return [ThreadsStream(self)]
+    def discover_streams(self) -> list[HubSpotStream]:
+        return [stream(self) for stream in STREAMS]
 
     @override
     def load_state(self, state: dict[str, t.Any]) -> None:
-        super().load_state(bookmark.readable(state, self.logger))
+        super().load_state(readable(state, self.logger))
 
     @override
     def check_settings(self, config: dict[str, t.Any]) -> list[str]:
         schema = self.settings_schema()
-        for name in settings.unknown(config, schema):
-            self.logger.warning("`%s` is no setting of this tap; left out", name)
-        return settings.complete(config, schema)
+        for name in validation.unknown(config, schema):
+            self.logger.warning("Ignoring unknown setting `%s`", name)
+        return validation.complete(config, schema)
 
     @override
     @classmethod
     def cb_config(cls, *arguments: t.Any, **more: t.Any) -> t.Any:
         try:
             return super().cb_config(*arguments, **more)
-        except (TypeError, ValueError) as error:
-            if hasattr(error, "lineno") or isinstance(error, UnicodeDecodeError):
-                raise  # no JSON at all
-            msg = "A file cannot be used"
-            problem = "The file given by --config does not hold a JSON object"
-            raise ConfigValidationError(msg, errors=[problem]) from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise _unusable(_not_json("config", error)) from error
+
+    @override
+    @classmethod
+    def invoke(
+        cls,
+        *,
+        state: t.IO[str] | None = None,
+        catalog: t.IO[str] | None = None,
+        **more: t.Any,
+    ) -> None:
+        super().invoke(
+            state=_checked("state", state), catalog=_checked("catalog", catalog), **more
+        )
 
     @override
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805
-        # There is no command yet that would tell it in one line.
+        # There is no command yet that could report it in one line.
         try:
             return super().cli
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a logging file may hold
             sys.exit(
-                f"Logging cannot be set up ({error}): check the variables LOGLEVEL, "
+                f"Cannot set up logging ({error}): check the variables LOGLEVEL, "
                 "TAP_HUBSPOT_THREADS_LOGLEVEL and SINGER_SDK_LOG_CONFIG"
             )
 
@@ -96,13 +115,40 @@ class TapHubSpotThreads(SeamedTap):
         return TapCommand.wrap(super().get_singer_command(), cls.logger)
 
 
-def _catalog(content: dict[str, t.Any]) -> Catalog:
+def _read_catalog(content: dict[str, t.Any]) -> Catalog:
     if not isinstance(content["streams"], list):
         raise TypeError
     catalog = Catalog.from_dict(content)
+    keys = {stream.endpoint: stream.always_selected for stream in STREAMS}
     for entry in catalog.streams:
-        # A row without its key is lost on the way, whatever a catalog says.
-        for name in ThreadsStream.KEYS:
+        # Targets drop a row without its key, whatever the catalog says.
+        for name in keys.get(entry.tap_stream_id, ()):
             if field := entry.metadata.get(("properties", name)):
                 field.inclusion = Metadata.InclusionType.AUTOMATIC
     return catalog
+
+
+def _checked(name: str, file: t.IO[str] | None) -> t.IO[str] | None:
+    """Return the content of a file, which is JSON."""
+    if file is None:
+        return None
+    try:
+        text = file.read()
+        json.loads(text)
+    except ValueError as error:
+        raise _unusable(_not_json(name, error)) from error
+    return io.StringIO(text)
+
+
+def _not_json(name: str, error: Exception) -> str:
+    line = getattr(error, "lineno", None)
+    if line is not None:
+        return f"The file given by --{name} is not JSON, see line {line}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"The file given by --{name} is not JSON, because it is not UTF-8 text"
+    return f"The file given by --{name} is not a JSON object"
+
+
+def _unusable(problem: str) -> ConfigValidationError:
+    msg = "A file cannot be used"
+    return ConfigValidationError(msg, errors=[problem])

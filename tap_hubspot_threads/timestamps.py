@@ -1,19 +1,19 @@
 """Date-times in the one form that this tap compares, writes and sends.
 
-That form is UTC with milliseconds, ``2024-03-11T15:06:22.889Z``: always 24
-characters, so that text order is time order. HubSpot's own values are not always
-of one width (``…56Z`` sorts after ``…56.001Z``), and the SDK compares bookmarks
-as text.
+That form is UTC with milliseconds, ``2024-03-11T15:06:22.889Z``. It always has 24
+characters, so that text order is time order. HubSpot's own values vary in width
+(``…56Z`` sorts after ``…56.001Z``), and the SDK compares bookmarks as text.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from email.utils import parsedate_to_datetime
 
 EPOCH = "1970-01-01T00:00:00.000Z"
 
-_FIXED_WIDTH = re.compile(
+FIXED_WIDTH = re.compile(
     r"""
     (?!0000) \d{4} -
     (?: (?:0[1-9]|1[0-2]) - (?:0[1-9]|1\d|2[0-8])
@@ -23,27 +23,30 @@ _FIXED_WIDTH = re.compile(
     """,
     re.ASCII | re.VERBOSE,
 )
-"""Of every day but the 29th of February. Looked at before anything is parsed: nearly
-all values have this form, and there are five in each row."""
+"""Every day but February 29. Checked before parsing, because nearly all values have
+this form and every row has five of them."""
 
 
 def normalize(value: str) -> str:
     """Return the fixed-width form of an ISO 8601 date-time.
 
-    Without a time zone it is read as UTC; what is finer than a millisecond is cut
-    off, so that a bound made from the result is never too late.
+    A value without a time zone is UTC. Anything finer than a millisecond is cut off, so
+    that a lower bound made from the result is never too late.
 
     Raises:
-        ValueError: If the text is no date-time between the years 1 and 9999.
+        ValueError: If the text is not a date-time between the years 1 and 9999.
     """
-    if _FIXED_WIDTH.fullmatch(value):
+    if FIXED_WIDTH.fullmatch(value):
         return value
     return _render(dt.datetime.fromisoformat(value))
 
 
-def is_normal(value: str) -> bool:
-    """Say whether a text is a date-time in the fixed-width form, leap days aside."""
-    return _FIXED_WIDTH.fullmatch(value) is not None
+def of(row: object, field: str) -> str | None:
+    """Return a date-time field of a row in fixed-width form; None if unreadable."""
+    try:
+        return normalize(row[field])  # type: ignore[index]
+    except (TypeError, KeyError, ValueError):
+        return None
 
 
 def from_milliseconds(milliseconds: int) -> str:
@@ -51,11 +54,19 @@ def from_milliseconds(milliseconds: int) -> str:
     return shift(EPOCH, milliseconds=milliseconds)
 
 
-def shift(timestamp: str, *, milliseconds: int) -> str:
-    """Move a fixed-width timestamp, stopping at the epoch at the latest.
+def from_http_date(text: str | None) -> str | None:
+    """Return the moment of an HTTP ``Date`` header; None if it is unreadable."""
+    try:
+        return _render(parsedate_to_datetime(text or ""))
+    except (ValueError, OverflowError):
+        return None
 
-    HubSpot has no threads from before 1970, and whether it accepts a bound there
-    is unknown.
+
+def shift(timestamp: str, *, milliseconds: int) -> str:
+    """Move a fixed-width timestamp, but not to before the epoch.
+
+    HubSpot has no threads from before 1970, and whether it accepts such a bound is
+    unknown.
     """
     try:
         moved = dt.datetime.fromisoformat(timestamp) + dt.timedelta(

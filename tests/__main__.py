@@ -13,7 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-    from tests import bootstrap
+    from tests.support import bootstrap
 
     extreme = sys.argv[1].removeprefix("--") if sys.argv[1:] else ""
     if extreme in bootstrap.EXTREMES:

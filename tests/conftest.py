@@ -15,8 +15,9 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from tests.harness import StillClock
-from tests.meltano_project import Project
+from tap_hubspot_threads.threads import ThreadsStream
+from tests.support.harness import StillClock
+from tests.support.meltano_project import Project
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,14 @@ settings.load_profile("same")
 def pytest_xdist_auto_num_workers() -> int:
     """Start one more than there are cores: tests wait for processes and timeouts."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pause() -> Iterator[None]:
+    """Let no sweep pause in this process, where HubSpot's index does not lag."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ThreadsStream, "PAUSE", 0.0)
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.pagination import JSONPathPaginator
 from typing_extensions import override
 
-from tap_hubspot_threads.schema import THREAD
+from tap_hubspot_threads.schemas import THREAD
 
 if t.TYPE_CHECKING:
     from singer_sdk.helpers.types import Context

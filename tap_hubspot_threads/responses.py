@@ -1,0 +1,157 @@
+"""What a response means: its JSON, or the error it stands for.
+
+Statuses and error bodies are from HubSpot's error reference.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from http import HTTPStatus
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from tap_hubspot_threads import retry
+from tap_hubspot_threads.errors import InvalidResponse, RequestRefused, TransientError
+
+if t.TYPE_CHECKING:
+    import requests
+
+    from tap_hubspot_threads.auth import Credential
+
+RETRIED_STATUSES = frozenset({408, 423, 429, 477})
+"""In addition to every 5xx. 423 and 477 are HubSpot's own."""
+
+_LONGEST_QUOTE = 300
+
+
+class Answer(t.NamedTuple):
+    """The JSON object of a successful response.
+
+    Attributes:
+        body: The object.
+        fetched_at: When it arrived, by this machine's clock.
+    """
+
+    body: dict[str, t.Any]
+    fetched_at: dt.datetime
+
+
+def read(response: requests.Response, credential: Credential, path: str) -> Answer:
+    """Return the answer of a response with status 200.
+
+    Args:
+        response: The response.
+        credential: What must not be quoted from it, and its settings.
+        path: What was asked for, for the error message.
+
+    Raises:
+        TransientError: If another try may help.
+        RequestRefused: If the status is final.
+        InvalidResponse: If the body is JSON but not an object.
+    """
+    if response.status_code != HTTPStatus.OK:
+        raise_for_status(response, credential, path)
+    fetched_at = dt.datetime.now(dt.UTC)
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # A proxy's page, or a connection that was cut without a sign of it.
+        msg = "HubSpot answered 200 with a body that is not JSON"
+        raise TransientError(msg, kind="not JSON") from None
+    if not isinstance(body, dict):
+        msg = (
+            "HubSpot answered 200 with JSON that is not an object with a list of "
+            "`results`; check the settings `api_url` and `api_version`"
+        )
+        raise InvalidResponse(msg)
+    return Answer(body, fetched_at)
+
+
+def is_transient(status: int) -> bool:
+    """Return whether a status may be gone at the next try."""
+    return status in RETRIED_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def raise_for_status(
+    response: requests.Response, credential: Credential, path: str
+) -> t.NoReturn:
+    """Raise the error that a response other than 200 stands for.
+
+    Raises:
+        TransientError: If another try may help.
+        RequestRefused: If it would not.
+    """
+    status = response.status_code
+    message = f"HubSpot answered with status {status}{_quoted(response, credential)}"
+    if is_transient(status):
+        raise TransientError(
+            message,
+            kind=_kind(response),
+            retry_after=retry.retry_after(response.headers.get("Retry-After")),
+        )
+    remedy = _remedy(status, credential, path)
+    raise RequestRefused(f"{message}. Remedy: {remedy}")
+
+
+def _remedy(status: int, credential: Credential, path: str) -> str:
+    match status:
+        case HTTPStatus.BAD_REQUEST:
+            return "check the settings against the documentation"
+        case HTTPStatus.UNAUTHORIZED:
+            return (
+                f"check {credential.settings}: the credential is wrong, expired or "
+                "revoked"
+            )
+        case HTTPStatus.FORBIDDEN:
+            return (
+                "grant the scope `conversations.read` to the app or key behind "
+                f"{credential.settings}"
+            )
+        case HTTPStatus.NOT_FOUND:
+            return (
+                f"check the setting `api_version`: HubSpot does not serve the path "
+                f"{path}"
+            )
+        case _:
+            return "check the setting `api_url`"
+
+
+def _kind(response: requests.Response) -> str:
+    named = str(response.status_code)
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        policy = f"{named} {_error_body(response).get('policyName')}"
+        return policy if policy in retry.RULES else named
+    return named if named in retry.RULES else "5xx"
+
+
+def _error_body(response: requests.Response) -> dict[str, t.Any]:
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _quoted(response: requests.Response, credential: Credential) -> str:
+    """Quote HubSpot's category, message and correlation ID.
+
+    Nothing else in the body is quoted: it may hold a customer's words.
+    """
+    error = _error_body(response)
+    parts = [
+        f"{name} {_redacted(error[name], credential.secrets)}"
+        for name in ("category", "message", "correlationId", "policyName")
+        if isinstance(error.get(name), str)
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _redacted(text: str, secrets: set[str]) -> str:
+    text = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    # The longest first, because one secret may be the beginning of another.
+    for secret in sorted(secrets, key=len, reverse=True):
+        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(form, "***")
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"

@@ -1,0 +1,199 @@
+"""The whole road: Meltano, the tap, each loader, a warehouse, and the run after.
+
+Everything happens in a copy of the project, so that the working tree stays as it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.demo.account import MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
+from tests.demo.truth import differences, written
+from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
+from tests.support.bootstrap import ROOT
+from tests.support.meltano_project import (
+    environment,
+    in_csv,
+    in_duckdb,
+    in_jsonl,
+    in_postgres,
+    newest,
+)
+from tests.support.readme import TEXT, block, is_shown, type_in, with_venv
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.meltano_project import Project
+
+# One process runs all of these, since they share one installation of the plugins.
+pytestmark = pytest.mark.xdist_group("meltano")
+
+APPENDING = ("target-jsonl", "target-csv")
+
+
+def test_demo(project: Project) -> None:
+    """The second run of the demo brings only what happened since the first."""
+    demo, again = (
+        block("console", "uv run meltano run demo"),
+        block("console", "python3 tests/demo"),
+    )
+    # What somebody has set for a real account does not reach the demo.
+    first = type_in(
+        with_venv(project),
+        demo,
+        TAP_HUBSPOT_THREADS_INBOX_IDS="[1]",
+        TARGET_DUCKDB_PATH="elsewhere.duckdb",
+    )
+    assert not (project.root / "elsewhere.duckdb").exists()
+    assert is_shown(first, demo.output), first
+    assert f"Day 0 of the account. Threads written: {SIZE:,}. " in first
+    assert f"Equal: the table holds the {SIZE:,} threads" in first
+
+    second = type_in(project.root, again)
+    assert is_shown(second, again.output), second
+    # And the newest thread of the first run, which lies in the overlap.
+    brought = MESSAGES_A_DAY + NEW_THREADS_A_DAY + 1
+    assert f"Day 1 of the account. Threads written: {brought}. " in second
+    assert "Requests to HubSpot: 1\n" in second
+    assert f"Equal: the table holds the {SIZE + NEW_THREADS_A_DAY:,} threads" in second
+
+    # A difference fails the job.
+    project.duckdb(
+        "import duckdb; duckdb.connect('demo.duckdb').execute('UPDATE hubspot.threads "
+        "SET spam = NOT spam WHERE id = (SELECT max(id) FROM hubspot.threads)')"
+    )
+    report = project.meltano("run", "report:demo")
+    assert report.returncode == 1
+    assert "NOT EQUAL, differences: 1" in report.stdout
+    assert ", spam: " in report.stdout
+
+
+def test_differences() -> None:
+    """A field that differs, a row too many and a row too few are all told."""
+    account = Account(size=3, seed=1)
+    rows = [written(thread) for thread in account.threads()]
+    assert list(differences(account.threads(), rows)) == []
+
+    other = rows[0] | {"status": "SLEEPING"}
+    [found] = differences(account.threads(), [other, *rows[1:]])
+    assert "status: 'SLEEPING' in the table" in found
+    [found] = differences(account.threads(), rows[1:])
+    assert found == f"thread {rows[0]['id']} is missing"
+    [found] = differences(account.threads(), [*rows, rows[0] | {"id": "1"}])
+    assert found == "thread 1 is not in the account"
+    [found] = differences(account.threads(), [*rows, rows[0]])
+    assert "more than once" in found
+
+
+def test_report_without_a_table(project: Project) -> None:
+    """The report says that nothing has been loaded."""
+    report = subprocess.run(
+        [project.python.with_name("hubspot-threads-report")],
+        env=environment() | {"REPORT_PATH": "nowhere.duckdb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert report.returncode == 1
+    assert (
+        "There is no table hubspot.threads to read in nowhere.duckdb" in report.stderr
+    )
+
+
+def test_every_loader_holds_the_same_rows(
+    project: Project, postgres: str, tmp_path: Path
+) -> None:
+    """Every loader holds the account, also after changes, and as many rows as shown."""
+    account = Account(size=1_500, seed=3, shape=Shape.awkward(tie_size=40))
+    warehouse = tmp_path / "loaded.duckdb"
+    files = tmp_path / "files"
+    run = functools.partial(
+        project.run,
+        "threads",
+        *("tap-hubspot-threads", "target-jsonl"),
+        *("tap-hubspot-threads", "target-postgres"),
+        TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
+        # Meltano hands settings from the environment on as text.
+        TAP_HUBSPOT_THREADS_SWEEP_INTERVAL_HOURS="0.5",
+        TAP_HUBSPOT_THREADS_PAGE_SIZE="250",
+        TARGET_DUCKDB_PATH=str(warehouse),
+        TARGET_JSONL_DESTINATION_PATH=str(files),
+        TARGET_JSONL_DO_TIMESTAMP_FILE="false",
+        TARGET_POSTGRES_SQLALCHEMY_URL=postgres,
+    )
+    run_csv = functools.partial(
+        project.run,
+        *("tap-hubspot-threads", "target-csv"),
+        TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
+        TAP_HUBSPOT_THREADS_FLATTENING_ENABLED="true",
+        TAP_HUBSPOT_THREADS_FLATTENING_MAX_DEPTH="1",
+        TARGET_CSV_OUTPUT_PATH=str(files),
+    )
+    overlap = max(_latest(account)) - dt.timedelta(minutes=5)
+    found: dict[str, list[int]] = {}
+    with FakeHubSpot(account) as hubspot:
+        for later in (False, True):
+            if later:
+                _let_time_pass(account)
+            hubspot.forget()
+            log = run(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
+            run_csv(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
+            assert f"{len(account):,} threads in hubspot.threads of loaded" in log
+            for loader, loaded in (
+                ("target-duckdb", in_duckdb(project, warehouse)),
+                ("target-postgres", in_postgres(postgres)),
+                ("target-jsonl", in_jsonl(files / "threads.jsonl")),
+                ("target-csv", in_csv(files)),
+            ):
+                found.setdefault(loader, []).append(len(loaded))
+                rows = newest(loaded) if loader in APPENDING else loaded
+                assert list(differences(account.threads(), rows)) == []
+    # Of the second round: one page for each loader.
+    assert len(hubspot.requests) == 4
+    again = sum(moment >= overlap for moment in _latest(account))
+    for loader, (first, second) in found.items():
+        assert first == 1_500
+        assert second == (1_500 + again if loader in APPENDING else 1_501)
+        row = rf"^\| `{loader}` \|.*" + rf"\| {first:,} " * 2 + rf"\| {second:,} " * 2
+        assert re.search(row + r"\|$", TEXT, re.MULTILINE)
+
+
+def _latest(account: Account) -> list[dt.datetime]:
+    """When the threads of an account had their last messages, where they had any."""
+    moments = (thread.get("latestMessageTimestamp") for thread in account.threads())
+    return [dt.datetime.fromisoformat(moment) for moment in moments if moment]
+
+
+def _let_time_pass(account: Account) -> None:
+    account.clock.advance(hours=1)
+    for thread in account.live_ids()[::30]:
+        account.message(thread)
+        account.assign(thread, "A-größe")
+    account.create()
+
+
+def test_project_file_is_left_alone(project: Project) -> None:
+    """No run has written to meltano.yml."""
+    before = (ROOT / "meltano.yml").read_bytes()
+    assert (project.root / "meltano.yml").read_bytes() == before
+
+
+def test_settings_are_asked_for(project: Project) -> None:
+    """Meltano says which settings are needed, and hides the secret ones."""
+    listed = project.meltano(
+        "config",
+        "list",
+        "tap-hubspot-threads",
+        TAP_HUBSPOT_THREADS_ACCESS_TOKEN="s3cret",
+    )
+    assert listed.returncode == 0, listed.stdout
+    assert "Group 1: access_token" in listed.stdout
+    assert "Group 2: client_id, client_secret, refresh_token" in listed.stdout
+    assert "s3cret" not in listed.stdout

@@ -1,0 +1,358 @@
+"""Every query of the documentation, on DuckDB and on PostgreSQL, against the account.
+
+An account is read three times in 30 hours. Its rows go to a table that is updated, and
+to one that is appended to.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import itertools
+import statistics
+import typing as t
+
+import pytest
+
+from tests.fake_hubspot import Account, FakeHubSpot, Shape
+from tests.support import readme
+from tests.support.harness import TOKEN, run_here, settings
+from tests.support.meltano_project import select_duckdb, select_postgres
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.meltano_project import Project, Row
+
+pytestmark = pytest.mark.xdist_group("meltano")
+
+SCHEMA = "queries"
+HOURS_AGO = (30, 20, 1)
+"""When the three runs took place. Twelve hours are between two sweeps."""
+
+
+@dataclasses.dataclass
+class Story:
+    """What happened in the account, and what was loaded.
+
+    Attributes:
+        runs: When each run took place.
+        seen: The threads that each run found.
+        answered: When the first response to a thread really was.
+        select: For each database, what finds the rows of some queries.
+    """
+
+    runs: list[dt.datetime]
+    seen: list[list[Row]]
+    answered: dict[str, dt.datetime]
+    select: dict[str, Callable[..., list[list[Row]]]]
+
+    @property
+    def current(self) -> list[Row]:
+        """The rows of a table that is updated and of which nothing is deleted."""
+        newest = {thread["id"]: thread for threads in self.seen for thread in threads}
+        return list(newest.values())
+
+    @property
+    def purged(self) -> list[list[str]]:
+        """The threads that were gone before the second run, and before the third."""
+        ids = [{thread["id"] for thread in threads} for threads in self.seen]
+        return [sorted(a - b) for a, b in itertools.pairwise(ids)]
+
+    def found(self, database: str, text: str, table: str) -> tuple[list[Row], float]:
+        """Return what the query with a text finds, and when it was run."""
+        schema = readme.block("sql", "search_path").text.replace("hubspot", SCHEMA)
+        query = readme.block("sql", text).text.replace(
+            "FROM threads", f"FROM {table} AS threads"
+        )
+        clock = "SELECT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS now"
+        _, [now], rows = self.select[database](schema, clock, query)
+        return rows, now["now"]
+
+
+@pytest.fixture(scope="module")
+def story(
+    installed: Project, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Story:
+    """Read an account three times, and load what was read."""
+    present = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    runs = [present - dt.timedelta(hours=hours) for hours in HOURS_AGO]
+    account = Account(
+        size=300,
+        seed=31,
+        now=runs[0] - dt.timedelta(minutes=1),
+        years=0.5,
+        shape=Shape(silent=0.05),
+    )
+    asked = [
+        account.create(createdAt=_text(runs[0] - dt.timedelta(minutes=minutes)))
+        for minutes in range(10, 130, 10)
+    ]
+    warehouse = tmp_path_factory.mktemp("queries") / "warehouse.duckdb"
+    loaders: dict[str, dict[str, t.Any]] = {
+        "target-duckdb": {
+            "path": str(warehouse),
+            "default_target_schema": SCHEMA,
+            "add_metadata_columns": True,
+            "primary_key_required": False,
+        },
+        "target-postgres": {
+            "sqlalchemy_url": postgres,
+            "default_target_schema": SCHEMA,
+            "load_method": "append-only",
+        },
+    }
+    tables: dict[str, dict[str, t.Any]] = {
+        "updated": {"emit_activate_version_messages": True},
+        "history": readme.config("__key_properties__"),
+    }
+    states: dict[str, t.Any] = {}
+    seen: list[list[Row]] = []
+    answered: dict[str, dt.datetime] = {}
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        for number, run in enumerate(runs):
+            if number:
+                account.clock.set(run - dt.timedelta(hours=5))
+                _live(account, asked, answered, number)
+            account.clock.set(run)
+            seen.append(list(account.threads()))
+            messages: list[Row] = []
+            for table, config in tables.items():
+                output = run_here(
+                    settings(hubspot.url, sweep_interval_hours=1e-6) | config,
+                    state=states.get(table),
+                    began=round(run.timestamp() * 1000),
+                )
+                states[table] = output.states[-1]
+                messages += [
+                    _at(message, run) | {"stream": table}
+                    for message in output.messages
+                    if message["type"] != "STATE"
+                ]
+            for loader, setting in loaders.items():
+                installed.load(loader, setting, messages)
+    return Story(
+        runs=runs,
+        seen=seen,
+        answered=answered,
+        select={
+            "duckdb": lambda *queries: select_duckdb(installed, warehouse, *queries),
+            "postgres": lambda *queries: select_postgres(postgres, *queries),
+        },
+    )
+
+
+def _live(
+    account: Account, asked: list[str], answered: dict[str, dt.datetime], number: int
+) -> None:
+    """Threads begin, are answered (one of them twice), or are deleted for good."""
+    account.create()
+    for thread in asked[number * 4 - 4 : number * 4]:
+        account.clock.advance(7 * 60)
+        answered[thread] = account.clock.now
+        account.message(thread, sent=True)
+    account.clock.advance(30 * 60)
+    account.message(thread, sent=True)
+    account.message(asked[0], sent=False)
+    account.close(asked[1])
+    for thread in set(account.live_ids()[number::60]).difference(asked):
+        account.purge(thread)
+
+
+def _at(message: Row, run: dt.datetime) -> Row:
+    """Return a message as if the run had taken place at another time."""
+    if "time_extracted" in message:
+        return message | {"time_extracted": _text(run)}
+    return message
+
+
+def _text(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(thread: Row, name: str) -> float | None:
+    """When something happened to a thread, if it did."""
+    moment = thread.get(name)
+    return dt.datetime.fromisoformat(moment).timestamp() if moment else None
+
+
+def close_to(rows: list[Row]) -> list[t.Any]:
+    """Rows to compare with, whose fractions need not be equal in every digit."""
+    return [pytest.approx(row) for row in rows]
+
+
+DATABASES = pytest.mark.parametrize("database", ["duckdb", "postgres"])
+
+
+@DATABASES
+def test_open_threads_by_inbox_and_age(story: Story, database: str) -> None:
+    """Open threads are counted by how long ago they began, and by who has to answer."""
+    found, now = story.found(database, "AS open_threads", "updated")
+    day = 86_400
+    counts: dict[str, collections.Counter[str]] = {}
+    for thread in story.current:
+        if thread["status"] != "OPEN" or thread["archived"] or thread["spam"]:
+            continue
+        begun = seconds(thread, "createdAt")
+        assert begun is not None
+        age = now - begun
+        counter = counts.setdefault(thread["inboxId"], collections.Counter())
+        counter["open_threads"] += 1
+        counter["under_a_day"] += age < day
+        counter["under_a_week"] += day <= age < 7 * day
+        counter["under_a_month"] += 7 * day <= age < 30 * day
+        counter["older"] += 30 * day <= age
+        sent = seconds(thread, "latestMessageSentTimestamp")
+        received = seconds(thread, "latestMessageReceivedTimestamp")
+        counter["waiting"] += received is not None and received > (sent or 0)
+    expected: list[Row] = [{"inbox": inbox} | counts[inbox] for inbox in counts]
+    expected.sort(key=lambda row: (-row["open_threads"], row["inbox"]))
+    assert found == expected
+    for name in counts[expected[0]["inbox"]]:
+        assert any(row[name] for row in expected), name
+
+
+@DATABASES
+def test_threads_per_channel_and_month(story: Story, database: str) -> None:
+    """Threads are counted by channel and by the month they began in."""
+    found, _ = story.found(database, "AS begun_in", "updated")
+    counts = collections.Counter(
+        (f"{thread['createdAt'][:7]}-01", thread["originalChannelId"])
+        for thread in story.current
+    )
+    assert len(counts) > 10
+    assert found == [
+        {"channel": channel, "begun_in": month, "threads": count}
+        for (month, channel), count in sorted(counts.items())
+    ]
+
+
+@DATABASES
+def test_first_response_of_one_row(story: Story, database: str) -> None:
+    """Who waits, for how long at most, and within what time others were answered."""
+    found, now = story.found(database, "AS median_hours_at_most", "updated")
+    waits: dict[str, list[float]] = collections.defaultdict(list)
+    bounds: dict[str, list[float]] = collections.defaultdict(list)
+    for thread in story.current:
+        if thread["archived"] or thread["spam"]:
+            continue
+        begun = seconds(thread, "createdAt")
+        sent = seconds(thread, "latestMessageSentTimestamp")
+        if begun is None or not thread.get("latestMessageReceivedTimestamp"):
+            continue
+        if sent is None:
+            waits[thread["inboxId"]].append((now - begun) / 3600)
+        else:
+            bounds[thread["inboxId"]].append((sent - begun) / 3600)
+    assert waits
+    assert bounds
+    assert found == close_to(
+        [
+            {
+                "inbox": inbox,
+                "unanswered": len(waits[inbox]),
+                "longest_wait_hours": max(waits[inbox], default=None),
+                "answered": len(bounds[inbox]),
+                "median_hours_at_most": statistics.median(bounds[inbox])
+                if bounds[inbox]
+                else None,
+            }
+            for inbox in sorted({*waits, *bounds})
+        ]
+    )
+
+
+@DATABASES
+def test_first_response_of_a_history(story: Story, database: str) -> None:
+    """The first response is between what two runs saw, and really was there."""
+    found, _ = story.found(database, "AS minutes_at_least", "history")
+    unanswered: dict[str, float] = {}
+    sent: dict[str, float] = {}
+    begun: dict[str, float] = {}
+    for run, threads in zip(story.runs, story.seen, strict=True):
+        for thread in threads:
+            begun.setdefault(thread["id"], seconds(thread, "createdAt") or 0)
+            first = seconds(thread, "latestMessageSentTimestamp")
+            if first is not None:
+                sent.setdefault(thread["id"], first)
+            elif thread.get("latestMessageReceivedTimestamp"):
+                unanswered[thread["id"]] = run.timestamp()
+    assert found == close_to(
+        [
+            {
+                "id": thread,
+                "minutes_at_least": (unanswered[thread] - begun[thread]) / 60,
+                "minutes_at_most": (sent[thread] - begun[thread]) / 60,
+            }
+            for thread in sorted(sent.keys() & unanswered.keys())
+        ]
+    )
+    assert {row["id"] for row in found} >= story.answered.keys()
+    for row in found:
+        if row["id"] in story.answered:
+            truth = (story.answered[row["id"]].timestamp() - begun[row["id"]]) / 60
+            assert row["minutes_at_least"] < truth < row["minutes_at_most"] + 0.001
+
+
+@DATABASES
+def test_only_what_has_no_key_is_appended(story: Story, database: str) -> None:
+    """Without a key each run adds rows; with one they are updated, whatever is set."""
+    counts = (f"SELECT COUNT(*) AS n FROM {SCHEMA}.{t}" for t in ("updated", "history"))
+    [[updated], [history]] = story.select[database](*counts)
+    assert updated["n"] == len(story.current)
+    assert history["n"] == sum(map(len, story.seen)) > 2 * updated["n"]
+
+
+@DATABASES
+def test_newest_row_of_each_thread(story: Story, database: str) -> None:
+    """Of all rows of a thread, the one that was extracted last is found."""
+    found, _ = story.found(database, "ROW_NUMBER", "history")
+    folded = [{name.lower(): value for name, value in row.items()} for row in found]
+    facts = ("id", "status", "assignedTo", "archived", "inboxId")
+    assert sorted([row[name.lower()] for name in facts] for row in folded) == sorted(
+        [thread.get(name) for name in facts] for thread in story.current
+    )
+    last = {thread["id"]: n for n, seen in enumerate(story.seen) for thread in seen}
+    for row in folded:
+        moment = dt.datetime.fromisoformat(row["_sdc_extracted_at"])
+        assert moment.replace(tzinfo=dt.UTC) == story.runs[last[row["id"]]]
+
+
+@DATABASES
+def test_purged_threads_that_are_marked(story: Story, database: str) -> None:
+    """PostgreSQL marks every thread that a sweep did not bring; DuckDB marks none."""
+    found, _ = story.found(database, "AS noticed_at", "updated")
+    purged = sorted(thread for threads in story.purged for thread in threads)
+    assert len(purged) > 5
+    assert [row["id"] for row in found] == (purged if database == "postgres" else [])
+    assert all(row["noticed_at"] for row in found)
+
+
+@DATABASES
+@pytest.mark.parametrize("table", ["updated", "history"])
+def test_purged_threads_by_age(story: Story, database: str, table: str) -> None:
+    """What was not brought for a day before the last run is found, and only that."""
+    found, _ = story.found(database, "AS last_seen", table)
+    # The second run, which still brought the others, is less than a day ago.
+    assert [row["id"] for row in found] == story.purged[0]
+    for row in found:
+        moment = dt.datetime.fromisoformat(row["last_seen"]).replace(tzinfo=dt.UTC)
+        assert moment == story.runs[0]
+
+
+def test_every_query_is_tested() -> None:
+    """No query of the documentation is left out here."""
+    tested = (
+        "search_path",
+        "AS open_threads",
+        "AS begun_in",
+        "AS median_hours_at_most",
+        "AS minutes_at_least",
+        "ROW_NUMBER",
+        "AS noticed_at",
+        "AS last_seen",
+    )
+    assert {readme.block("sql", text) for text in tested} == {
+        block for block in readme.BLOCKS if block.language == "sql"
+    }

@@ -1,0 +1,258 @@
+"""A copy of this project with its plugins installed, and what its loaders loaded.
+
+Runs happen in the copy, so that the working tree stays as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime as dt
+import decimal
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import psycopg
+import yaml
+from psycopg.rows import dict_row
+
+from tests.demo.truth import FIELDS, TIMESTAMPS, utc
+from tests.support.bootstrap import ROOT
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Row: t.TypeAlias = dict[str, t.Any]
+
+PLUGINS = (
+    "tap-hubspot-threads",
+    "tap-hubspot-threads-demo",
+    "target-duckdb",
+    "target-duckdb-demo",
+    "target-csv",
+    "target-jsonl",
+    "target-postgres",
+    "report",
+)
+LOADERS: dict[str, dict[str, t.Any]] = {
+    loader["name"]: loader
+    for loader in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"][
+        "loaders"
+    ]
+}
+PARTS = (
+    "tap_hubspot_threads",
+    "tests",
+    "LICENSE",
+    "README.md",
+    "meltano.yml",
+    "plugins",
+    "pyproject.toml",
+)
+
+
+@dataclasses.dataclass
+class Project:
+    """A copy of this project with its plugins installed.
+
+    Attributes:
+        root: Its folder.
+        state: What keeps the state of one test's runs from that of another's.
+    """
+
+    root: Path
+    state: str = ""
+
+    @classmethod
+    def make(cls, root: Path) -> Project:
+        """Copy this project into a folder and install its plugins there."""
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, root / part, ignore=ignore)
+            else:
+                shutil.copy(source, root / part)
+        project = cls(root)
+        installed = project.meltano("install", *PLUGINS)
+        assert installed.returncode == 0, installed.stdout
+        return project
+
+    def meltano(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run Meltano to its end; its log is in ``stdout``."""
+        return subprocess.run(
+            [Path(sys.executable).parent / "meltano", *arguments],
+            cwd=self.root,
+            env=environment() | {"MELTANO_RUN_STATE_ID_SUFFIX": self.state} | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            timeout=150,
+            check=False,
+        )
+
+    def run(self, *blocks: str, **env: str) -> str:
+        """Run jobs or plugins, which must succeed, and return the log."""
+        done = self.meltano("run", *blocks, **env)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def load(
+        self, loader: str, config: dict[str, t.Any], messages: Iterable[Row]
+    ) -> None:
+        """Load messages, which must succeed."""
+        done = self.try_to_load(loader, config, messages)
+        assert done.returncode == 0, done.stdout
+
+    def try_to_load(
+        self, loader: str, config: dict[str, t.Any], messages: Iterable[Row]
+    ) -> subprocess.CompletedProcess[str]:
+        """Give messages to a loader as Meltano does, without Meltano's own seconds."""
+        path = self.root / f"{loader}.json"
+        path.write_text(json.dumps(config))
+        program = self.root / f".meltano/loaders/{loader}/venv/bin/{loader}"
+        return subprocess.run(
+            [program, "--config", path],
+            cwd=self.root,
+            input="".join(f"{json.dumps(message)}\n" for message in messages),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env=environment() | LOADERS[loader].get("env", {}),
+            check=False,
+        )
+
+    @property
+    def python(self) -> Path:
+        """The interpreter that has the same DuckDB as the loader."""
+        return self.root / ".meltano/utilities/report/venv/bin/python"
+
+    def duckdb(self, code: str, *arguments: str | Path) -> str:
+        """Run Python code with DuckDB, and return its output."""
+        return subprocess.run(
+            [self.python, "-c", code, *arguments],
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout.decode()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment without what would change a run of Meltano's."""
+    prefixes = ("MELTANO_", "TAP_HUBSPOT_", "TARGET_", "REPORT_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+    return inherited | {
+        "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
+        "MELTANO_CLI_LOG_CONFIG": "tests/demo/logging.yaml",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def in_duckdb(project: Project, path: Path, schema: str = "hubspot") -> list[Row]:
+    """Return the rows of a DuckDB file, in the tap's form."""
+    rows: list[Row] = json.loads(
+        project.duckdb(
+            "import json; from tests.demo.report import Report; "
+            f"report = Report({str(path)!r}, '', '{schema}.threads'); "
+            "print(json.dumps(report.rows()))"
+        )
+    )
+    return rows
+
+
+def newest(rows: Iterable[Row]) -> list[Row]:
+    """Return the last row of each thread."""
+    return list({row["id"]: row for row in rows}.values())
+
+
+def in_jsonl(path: Path) -> list[Row]:
+    """Return the rows of a JSON Lines file, in the tap's form."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def in_csv(folder: Path) -> list[Row]:
+    """Return the rows of CSV files, oldest file first, in the tap's form.
+
+    CSV has one form for null and for an empty text, taken for null here.
+    """
+    rows: list[Row] = []
+    for path in sorted(folder.glob("threads-*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows.extend(map(_from_csv, csv.DictReader(file)))
+    return rows
+
+
+def _from_csv(cells: dict[str, str]) -> Row:
+    row: Row = {name: cell or None for name, cell in cells.items()}
+    for name in TIMESTAMPS:
+        if row[name]:
+            row[name] = utc(dt.datetime.fromisoformat(row[name]))
+    for name in ("archived", "spam"):
+        row[name] = {"True": True, "False": False, None: None}[row[name]]
+    ticket = row.pop("threadAssociations__associatedTicketId")
+    row["threadAssociations"] = ticket and {"associatedTicketId": ticket}
+    return row
+
+
+def in_postgres(uri: str, schema: str = "hubspot") -> list[Row]:
+    """Return the rows of a PostgreSQL table, in the tap's form."""
+    names = ", ".join(f'"{name}"' for name in FIELDS)
+    with psycopg.connect(uri.replace("+psycopg", "")) as connection:
+        loaded = connection.execute(
+            f"SELECT {names} FROM {schema}.threads".encode()
+        ).fetchall()
+    rows = [dict(zip(FIELDS, row, strict=True)) for row in loaded]
+    for row in rows:
+        for name in TIMESTAMPS:
+            # The columns are without a time zone, and hold UTC.
+            row[name] = utc(row[name].replace(tzinfo=dt.UTC)) if row[name] else None
+    return rows
+
+
+_SELECT = """
+import json, sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    connection.begin()
+    results = []
+    for query in sys.argv[2:]:
+        result = connection.execute(query)
+        names = [column[0] for column in result.description or []]
+        results.append([dict(zip(names, row)) for row in result.fetchall()])
+print(json.dumps(results, default=str))
+"""
+
+
+def select_duckdb(project: Project, path: Path, *queries: str) -> list[list[Row]]:
+    """Return the rows that each query finds, all at one moment; dates are texts."""
+    results: list[list[Row]] = json.loads(project.duckdb(_SELECT, path, *queries))
+    for row in itertools.chain.from_iterable(results):
+        for name, value in row.items():
+            # Columns of JSON come as texts.
+            if isinstance(value, str) and value.startswith("{"):
+                row[name] = json.loads(value)
+    return results
+
+
+def select_postgres(uri: str, *queries: str) -> list[list[Row]]:
+    """Return the rows that each query finds, all at one moment; dates are texts."""
+    with psycopg.connect(uri.replace("+psycopg", ""), row_factory=dict_row) as database:
+        found = []
+        for query in queries:
+            result = database.execute(query.encode())
+            # A statement such as SET has no rows.
+            found.append(result.fetchall() if result.description else [])
+    results: list[list[Row]] = json.loads(json.dumps(found, default=_plain))
+    return results
+
+
+def _plain(value: t.Any) -> t.Any:
+    return float(value) if isinstance(value, decimal.Decimal) else str(value)

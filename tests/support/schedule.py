@@ -1,0 +1,180 @@
+"""What a scheduler has: fresh clones, the workflow's own command, and a state store."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import typing as t
+
+import requests
+import yaml
+
+from tests.support.bootstrap import ROOT
+from tests.support.meltano_project import PARTS, environment
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORKFLOW = ROOT / ".github" / "workflows" / "extract.yml"
+AWS = {
+    "AWS_ACCESS_KEY_ID": "an-id-for-tests",
+    "AWS_SECRET_ACCESS_KEY": "a-key-for-tests",
+    "AWS_REGION": "eu-west-1",
+}
+
+
+def clone(target: Path) -> Path:
+    """Make what a fresh clone of the working tree would be, were it committed."""
+    command = ["git", "clone", "--quiet", "--no-tags", ROOT.as_uri(), str(target)]
+    in_git = (ROOT / ".git").exists() and shutil.which("git") is not None
+    if not in_git or subprocess.call(command):
+        shutil.rmtree(target, ignore_errors=True)
+        for part in (*PARTS, ".github"):
+            copy(ROOT / part, target / part)
+        return target
+    changed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+    )
+    for name in filter(None, changed.split("\0")):
+        if (ROOT / name).exists():
+            copy(ROOT / name, target / name)
+        else:
+            (target / name).unlink(missing_ok=True)
+    return target
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, or a folder without what Python has compiled."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+@dataclasses.dataclass
+class Job:
+    """The step of the workflow that extracts, as a runner would start it.
+
+    Attributes:
+        command: Its `run`.
+        env: Its `env`, with expressions in it.
+    """
+
+    command: str
+    env: dict[str, str]
+
+    @classmethod
+    def of_workflow(cls) -> Job:
+        """Read it from the workflow's file."""
+        workflow = yaml.safe_load(WORKFLOW.read_text())
+        [step] = [s for s in workflow["jobs"]["extract"]["steps"] if "run" in s]
+        return cls(step["run"], {k: str(v) for k, v in step["env"].items()})
+
+    def start(
+        self, clone: Path, values: dict[str, str], *options: str, **env: str
+    ) -> subprocess.Popen[str]:
+        """Start it in a clone; its log is in ``stdout``.
+
+        Args:
+            clone: Where the runner has checked out the repository.
+            values: The repository's secrets and variables.
+            options: Further arguments of the script.
+            env: What the machine's environment holds besides.
+        """
+
+        def value_of(expression: re.Match[str]) -> str:
+            return values.get(expression[1], "")
+
+        pattern = r"\$\{\{ (?:secrets|vars)\.(\w+) \}\}"
+        own = {k: re.sub(pattern, value_of, v) for k, v in self.env.items()}
+        return subprocess.Popen(
+            ["bash", "-e", "-c", " ".join([self.command, *options])],
+            cwd=clone,
+            env=as_on_a_runner() | env | own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+
+def as_on_a_runner() -> dict[str, str]:
+    """Leave out what this machine may know of an S3, and the log of the demo."""
+    return {
+        name: value
+        for name, value in environment().items()
+        if not name.startswith("AWS_") and name != "MELTANO_CLI_LOG_CONFIG"
+    }
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for a run to end with an exit code, and return its log."""
+    try:
+        log, _ = process.communicate(timeout=240)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # nothing of it is left
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == code, log
+    return log
+
+
+@dataclasses.dataclass
+class S3:
+    """An S3 of this machine's own, with one bucket.
+
+    Attributes:
+        url: Where it answers.
+        bucket: The bucket's name.
+    """
+
+    url: str
+    bucket: str
+    _session: requests.Session
+
+    @classmethod
+    @contextlib.contextmanager
+    def serve(cls, bucket: str) -> Iterator[S3]:
+        """Serve it on loopback to the end of the block, in a process of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process, requests.Session() as session:
+            try:
+                log = process.stderr
+                assert log is not None
+                url = next(line.split()[-1] for line in log if "Running on" in line)
+                # Anybody's: the server checks no signature, but refuses who has none.
+                session.headers["Authorization"] = (
+                    "AWS4-HMAC-SHA256 "
+                    "Credential=anybody/20260101/us-east-1/s3/aws4_request, "
+                    "SignedHeaders=host, Signature=0"
+                )
+                session.put(f"{url}/{bucket}").raise_for_status()
+                threading.Thread(target=log.read, daemon=True).start()
+                yield cls(url, bucket, session)
+            finally:
+                process.terminate()
+
+    def objects(self) -> dict[str, t.Any]:
+        """Return what the bucket holds: JSON, by its key."""
+        listed = self._session.get(f"{self.url}/{self.bucket}?list-type=2")
+        keys = re.findall(r"<Key>(.+?)</Key>", listed.text)
+        return {
+            key: self._session.get(f"{self.url}/{self.bucket}/{key}").json()
+            for key in keys
+        }

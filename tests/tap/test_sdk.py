@@ -1,0 +1,499 @@
+"""What the SDK is relied on for: its own suite, its private names, its stock paths."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import importlib
+import inspect
+import json
+import signal
+import typing as t
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import jsonschema
+import pytest
+from singer_sdk import Stream, Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.plugin_base import PluginBase, SingerCommand
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from typing_extensions import override
+
+from tap_hubspot_threads.errors import RequestRefused
+from tap_hubspot_threads.tap import TapHubSpotThreads
+from tests.fake_hubspot import Account, FakeHubSpot, SeenRequest, Shape
+from tests.support.harness import (
+    FIELDS,
+    TOKEN,
+    Output,
+    by_id,
+    captured_stdout,
+    discover,
+    run_here,
+    select,
+    settings,
+    written,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.harness import Message, Row
+
+SUITE_SETTINGS = settings("https://unused.invalid", page_size=100)
+
+StandardSuite: t.Any = get_tap_test_class(
+    TapHubSpotThreads,
+    config=SUITE_SETTINGS,
+    suite_config=SuiteConfig(max_records_limit=250),
+    parse_env_config=False,
+)
+
+
+class TestStandardSuite(StandardSuite):  # type: ignore[misc]
+    """The tests that the SDK has for every tap."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def account(cls) -> Iterator[None]:
+        """Serve an account in which every column has a value somewhere."""
+        account = Account(size=400, shape=Shape(tickets=1.0))
+        with FakeHubSpot(account, token=TOKEN) as hubspot:
+            SUITE_SETTINGS["api_url"] = hubspot.url  # the suite holds this very dict
+            yield
+
+
+# Private names: where they are, and what each is relied on for.
+
+SDK = "singer_sdk."
+PACKAGE = "tap_hubspot_threads."
+BASES = {
+    "auth": ["authenticators"],
+    "cli": ["plugin_base"],
+    "paging": ["pagination"],
+    "streams": ["streams.core", "streams.rest"],
+    "tap": ["plugin_base", "tap_base"],
+    "threads": ["streams.core", "streams.rest"],
+}
+"""The SDK's modules whose classes a module of the tap derives from."""
+
+SIGNATURES: dict[str, tuple[Callable[..., t.Any], str]] = {
+    "_handle_termination": (Tap._handle_termination, "(self, signum, frame)"),
+    "_sync_records": (
+        Stream._sync_records,
+        "(self, context=None, *, write_messages=True)",
+    ),
+    "_sync_batches": (Stream._sync_batches, "(self, batch_config, context=None)"),
+    "_validate_config": (
+        PluginBase._validate_config,
+        "(self, *, raise_errors=True)",
+    ),
+    "_write_activate_version_message": (
+        Stream._write_activate_version_message,
+        "(self, full_table_version)",
+    ),
+    "_write_batch_message": (
+        Stream._write_batch_message,
+        "(self, encoding, manifest)",
+    ),
+    "_write_state_message": (Stream._write_state_message, "(self)"),
+    "parse_environment_config": (
+        parse_environment_config,
+        "(config_schema, prefix, dotenv_path=None)",
+    ),
+}
+
+ATTRIBUTES = {
+    "_config",
+    "_env_var_config",
+    "_env_var_prefix",
+    "_stream_version",
+}
+
+
+def private_names(module: str) -> set[str]:
+    """Return the attributes and methods with one leading underscore in a module."""
+    source = inspect.getsource(importlib.import_module(module))
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    bodies = [node.body for node in nodes if isinstance(node, ast.ClassDef)]
+    names |= {x.name for body in bodies for x in body if isinstance(x, ast.FunctionDef)}
+    return {name for name in names if name.startswith("_") and name[1] != "_"}
+
+
+@pytest.mark.parametrize("module", BASES)
+def test_private_names_of_the_sdk_are_used_in_one_place(module: str) -> None:
+    """Outside of `sdk.py` no module reads, sets or overrides what the SDK hides."""
+    of_the_sdk = {n for base in BASES[module] for n in private_names(SDK + base)}
+    assert private_names(PACKAGE + module) & of_the_sdk == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(Path(inspect.getfile(TapHubSpotThreads)).parent.glob("*.py")),
+    ids=lambda path: path.stem,
+)
+def test_private_modules_of_the_sdk_are_imported_in_one_place(path: Path) -> None:
+    """A module with an underscore may be gone in the SDK's next version."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    imported += [
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    hidden = [name for name in imported if name.startswith(SDK) and "._" in name]
+    assert hidden == [] or path.stem == "sdk"
+
+
+def test_every_private_name_is_looked_at_here() -> None:
+    """A private name that is taken into use gets a test below."""
+    modules = ["streams.core", "streams.rest", "tap_base", "plugin_base"]
+    of_the_sdk = {name for module in modules for name in private_names(SDK + module)}
+    used = private_names(f"{PACKAGE}sdk") & of_the_sdk
+    assert used <= SIGNATURES.keys() | ATTRIBUTES
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_private_name_has_its_parameters(name: str) -> None:
+    """An override of another form would not be called as it expects."""
+    function, expected = SIGNATURES[name]
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    found = signature.replace(
+        parameters=bare, return_annotation=inspect.Signature.empty
+    )
+    assert str(found) == expected
+
+
+class Numbers(Stream):
+    """Two rows."""
+
+    name = "numbers"
+    schema: t.ClassVar[dict[str, t.Any]] = {
+        "properties": {"id": {"type": "integer"}, "at": {"type": "string"}}
+    }
+    primary_keys: t.Sequence[str] = ("id",)
+    replication_key: str | None = "at"
+
+    @override
+    def get_records(self, context: object) -> Iterator[Row]:
+        del context
+        yield {"id": 1, "at": "a"}
+        yield {"id": 2, "at": "b"}
+
+
+class Probe(Tap):
+    """A tap of nothing but the SDK."""
+
+    name = "tap-probe"
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
+        "properties": {"a_number": {"type": "string"}}
+    }
+    checked: t.ClassVar[list[tuple[dict[str, t.Any], bool]]] = []
+
+    @override
+    def discover_streams(self) -> list[Numbers]:
+        return [Numbers(self)]
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self.checked.append((dict(self._config), raise_errors))
+        self._config["completed"] = True
+        return []
+
+
+def messages(stdout: bytes) -> list[Message]:
+    """Return the Singer messages in an output."""
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Leave the signals of the test's process as they were."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_settings_are_checked_and_completed_before_anything_else() -> None:
+    """`_validate_config` sees `_config`, and what it fills in is the configuration."""
+    Probe.checked.clear()
+    tap = Probe(config={"a": 1})
+    Probe(config={"b": 2}, validate_config=False)
+    assert Probe.checked == [({"a": 1}, True), ({"b": 2}, False)]
+    assert dict(tap.config) == {"a": 1, "completed": True}
+
+
+def test_the_environment_is_read_as_the_class_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`_env_var_config` is asked of the class, and adds to the configuration."""
+
+    class FromElsewhere(Probe):
+        @override
+        @classproperty
+        def _env_var_config(cls) -> dict[str, t.Any]:  # noqa: N805
+            return {"prefix": cls._env_var_prefix}
+
+    tap = FromElsewhere(config={"a": 1}, parse_env_config=True)
+    assert tap.config["prefix"] == "TAP_PROBE_"
+    monkeypatch.setenv("TAP_PROBE_A_NUMBER", "1.5")
+    schema = {"properties": {"a_number": {"type": "string"}, "other": {}}}
+    assert parse_environment_config(schema, "TAP_PROBE_") == {"a_number": "1.5"}
+
+
+def test_signals_go_to_the_tap() -> None:
+    """The SDK installs `_handle_termination` for both signals when a tap is made."""
+    tap = Probe()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert signal.getsignal(number) == tap._handle_termination
+
+
+def test_state_is_written_when_it_is_not_flushed() -> None:
+    """`is_flushed` decides whether `_write_state_message` writes."""
+    with captured_stdout() as stdout:
+        (stream,) = Probe().streams.values()
+        stream.state_manager.is_flushed = True
+        stream._write_state_message()
+        assert stdout.getvalue() == b""
+        stream.state_manager.is_flushed = False
+        stream._write_state_message()
+        assert stream.state_manager.is_flushed
+    assert [m["type"] for m in messages(stdout.getvalue())] == ["STATE"]
+
+
+def test_a_version_is_in_every_record_and_can_be_activated() -> None:
+    """`_stream_version` is what RECORD messages carry."""
+    with captured_stdout() as stdout:
+        (stream,) = Probe().streams.values()
+        stream._stream_version = 17
+        stream.sync()
+        stream._write_activate_version_message(17)
+    found = messages(stdout.getvalue())
+    assert [m["version"] for m in found if m["type"] == "RECORD"] == [17, 17]
+    assert found[-1] == {"type": "ACTIVATE_VERSION", "stream": "numbers", "version": 17}
+
+
+def test_the_command_is_the_sdks() -> None:
+    """The tap's command is made from the SDK's, with all its options."""
+    command = TapHubSpotThreads.get_singer_command()
+    stock = Probe.get_singer_command()
+    assert isinstance(command, SingerCommand)
+    assert [p.opts for p in command.params] == [p.opts for p in stock.params]
+
+
+# Stock paths: what users of the SDK expect of every tap.
+
+
+def batches(directory: Path, size: int) -> dict[str, t.Any]:
+    """Return the setting for compressed files of some rows each."""
+    return {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": directory.as_uri()},
+        "batch_size": size,
+    }
+
+
+def rows_of(message: Message) -> list[Row]:
+    """Return the rows in the files of a BATCH message."""
+    paths = [Path(url2pathname(urlsplit(url).path)) for url in message["manifest"]]
+    texts = [gzip.decompress(path.read_bytes()) for path in paths]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def batched(output: Output, account: Account) -> list[Row]:
+    """Return the rows of all files; at each STATE, check that none is missing."""
+    found: list[Row] = []
+    for message in output.messages:
+        if message["type"] == "BATCH":
+            found += rows_of(message)
+        elif message["type"] == "STATE":
+            bookmark = message["value"]["bookmarks"]["threads"]
+            reached = bookmark.get("replication_key_value", "")
+            below = {
+                row["id"]
+                for row in account.threads()
+                if row.get("latestMessageTimestamp", "9") < reached
+            }
+            assert below <= by_id(found).keys()
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 50, 60, 1000])
+def test_batch_files_hold_exactly_the_rows(tmp_path: Path, size: int) -> None:
+    """In files of any size: every thread once, and STATE never ahead of them."""
+    account = Account(size=50, shape=Shape(tied=0.5, tie_size=5, tickets=0.5))
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(
+            hubspot.url, page_size=7, batch_config=batches(tmp_path, size)
+        )
+        output = run_here(config)
+    found = batched(output, account)
+    assert len(found) == 50
+    assert by_id(found) == {row["id"]: written(row) for row in account.threads()}
+    assert output.records == []
+    assert {message["type"] for message in output.messages} == {
+        "SCHEMA",
+        "BATCH",
+        "STATE",
+    }
+    newest = max(row["latestMessageTimestamp"] for row in account.threads())
+    assert output.bookmark["replication_key_value"] == newest
+
+
+def test_batch_files_lack_what_is_deselected(tmp_path: Path) -> None:
+    """A column that somebody left out is not in the files either."""
+    account = Account(size=10, shape=Shape(tickets=1.0))
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(hubspot.url, batch_config=batches(tmp_path, 10))
+        output = run_here(config, catalog=select("assignedTo", "associatedTicketId"))
+    kept = set(FIELDS) - {"assignedTo"}
+    found = batched(output, account)
+    assert {frozenset(row) for row in found} == {frozenset(kept)}
+    assert [row["threadAssociations"] for row in found] == [{}] * 10
+
+
+def test_an_interrupted_run_of_batches_goes_on_behind_its_files(tmp_path: Path) -> None:
+    """Rows that had not got into a file are read again by the next run."""
+    account = Account(size=100)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+
+        def revoke(number: int, _: SeenRequest) -> None:
+            hubspot.token = TOKEN if number < 6 else "another"
+
+        hubspot.before_request = revoke
+        config = settings(hubspot.url, page_size=10, batch_config=batches(tmp_path, 25))
+        with captured_stdout() as stdout, pytest.raises(RequestRefused):
+            TapHubSpotThreads(config=dict(config)).sync_all()
+        first = Output.parse(stdout.getvalue(), 1)
+        hubspot.token = TOKEN
+        hubspot.before_request = None
+        hubspot.forget()
+        second = run_here(config, state=first.states[-1])
+        bound = hubspot.requests[0].param("latestMessageTimestampAfter")
+    assert bound is not None
+    assert bound > "2020"
+    rows = batched(first, account)
+    assert len(rows) == 30  # whole pages, as soon as there are enough for a file
+    rows += [row for m in second.messages if m["type"] == "BATCH" for row in rows_of(m)]
+    assert by_id(rows) == {row["id"]: written(row) for row in account.threads()}
+
+
+def test_batches_and_stream_maps_are_refused_together(tmp_path: Path) -> None:
+    """The files would hold in clear what a map is there to hide."""
+    config = settings(
+        "https://unused.invalid",
+        batch_config=batches(tmp_path, 10),
+        stream_maps={"threads": {"assignedTo": "md5(assignedTo)"}},
+    )
+    with pytest.raises(ConfigValidationError) as refusal:
+        TapHubSpotThreads(config=config)
+    (line,) = refusal.value.errors
+    assert "`batch_config`" in line
+    assert "`stream_maps`" in line
+
+
+def test_stream_maps_rename_hash_and_filter() -> None:
+    """What a map hides is nowhere in the output, and the run goes on as without it."""
+    account = Account(size=40, shape=Shape(closed=0.5))
+    maps = {
+        "__alias__": "conversations",
+        "__filter__": "status == 'OPEN'",
+        "contact": "md5(associatedContactId)",
+        "associatedContactId": "__NULL__",
+        "latestMessageTimestamp": "__NULL__",
+    }
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(hubspot.url, stream_maps={"threads": maps}, page_size=9)
+        output = run_here(config)
+        plain = run_here(settings(hubspot.url))
+    rows = {r["id"]: r for r in account.threads() if r["status"] == "OPEN"}
+    assert {r["id"]: r["contact"] for r in output.records} == {
+        identity: hashlib.md5(row["associatedContactId"].encode()).hexdigest()
+        for identity, row in rows.items()
+    }
+    dropped = {"associatedContactId", "latestMessageTimestamp"}
+    for record in output.records:
+        assert not record.keys() & dropped
+        assert rows[record["id"]]["associatedContactId"] not in record.values()
+    streams = {m["stream"] for m in output.messages if m["type"] != "STATE"}
+    assert streams == {"conversations"}
+    assert output.bookmark == plain.bookmark
+
+
+@pytest.mark.parametrize("tickets", [0.0, 0.5, 1.0])
+def test_flattened_records_have_the_columns_of_the_schema(tickets: float) -> None:
+    """A thread without a ticket has the ticket's column all the same, as null."""
+    account = Account(size=20, shape=Shape(tickets=tickets))
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(hubspot.url, flattening_enabled=True, flattening_max_depth=1)
+        output = run_here(config)
+    columns = output.messages[0]["schema"]["properties"].keys()
+    assert "threadAssociations__associatedTicketId" in columns
+    assert {frozenset(row) for row in output.records} == {frozenset(columns)}
+
+
+def test_every_record_is_valid_by_its_schema_message() -> None:
+    """Targets check rows against the SCHEMA message, some of them strictly."""
+    account = Account(size=300, shape=Shape.awkward(tie_size=50))
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        output = run_here(settings(hubspot.url, sweep_interval_hours=1))
+    schema, *_ = [m for m in output.messages if m["type"] == "SCHEMA"]
+    strict = schema["schema"] | {"additionalProperties": False}
+    validator = jsonschema.Draft202012Validator(
+        strict, format_checker=jsonschema.FormatChecker()
+    )
+    assert len(output.records) >= 300
+    for record in output.records:
+        validator.validate(record)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "asked"),
+    [
+        (None, "TICKET"),
+        (select(), "TICKET"),
+        (select("threadAssociations"), None),
+        (select("status"), "TICKET"),
+    ],
+    ids=["no catalog", "all", "without associations", "without another"],
+)
+def test_tickets_are_asked_for_if_selected(
+    catalog: dict[str, t.Any] | None, asked: str | None
+) -> None:
+    """HubSpot leaves the associations out unless they are asked for."""
+    with FakeHubSpot(Account(size=20), token=TOKEN) as hubspot:
+        config = settings(hubspot.url, page_size=6, sweep_interval_hours=1)
+        run_here(config, catalog=catalog)
+        found = {request.param("association") for request in hubspot.requests}
+    assert found == {asked}
+
+
+def test_a_field_that_the_catalog_lacks_is_not_asked_for() -> None:
+    """A catalog of an earlier version, or one cut down by hand, decides the columns."""
+    catalog = discover()
+    (stream,) = catalog["streams"]
+    del stream["schema"]["properties"]["threadAssociations"]
+    stream["metadata"] = [
+        entry
+        for entry in stream["metadata"]
+        if "threadAssociations" not in entry["breadcrumb"]
+    ]
+    for entry in stream["metadata"]:
+        if not entry["breadcrumb"]:
+            entry["metadata"]["selected"] = True
+    with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
+        output = run_here(settings(hubspot.url), catalog=catalog)
+        (request,) = hubspot.requests
+    assert request.param("association") is None
+    expected = set(FIELDS) - {"threadAssociations"}
+    assert {frozenset(record) for record in output.records} == {frozenset(expected)}
+    assert output.messages[0]["schema"]["properties"].keys() == expected
