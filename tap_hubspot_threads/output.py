@@ -37,14 +37,26 @@ class PageWriter(MsgSpecWriter):
         super().__init__()
         encoder = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number")
         self._encode_lines = encoder.encode_lines
+        self._last_state = b""
         self._stdout: t.BinaryIO | None = None
         self._out: t.BinaryIO | None = None
 
     @override
     def write_message(self, message: Message) -> None:
-        self._write(self.format_message(message))
+        line = bytes(self.format_message(message))
+        self._write(line)
+        if message.type == SingerMessageType.STATE:
+            self._last_state = line
         if message.type != SingerMessageType.RECORD:
             self.flush()
+
+    def repeat_state(self) -> None:
+        """Write the last STATE once more, at the end of a run that is stopped.
+
+        Some targets only print a state that no record follows.
+        """
+        if self._last_state:
+            self._write(self._last_state)
 
     def write_records(
         self,

@@ -87,11 +87,12 @@ class Progress:
     def end(self, *, requests: int, bookmark: str, next_sweep: str) -> None:
         """Log what the run has done, and what comes next."""
         self._logger.info(
-            "Complete: %s rows written of %s read, with %s requests in %.1f s; "
+            "Complete: %s rows written of %s read, with %s %s in %.1f s; "
             "bookmark %s; next sweep %s",
             f"{self._written:,}",
             f"{self._read:,}",
             f"{requests:,}",
+            "request" if requests == 1 else "requests",
             self._clock() - self._began,
             bookmark,
             next_sweep,

@@ -181,6 +181,9 @@ class BaseStream(RESTStream[t.Any]):
                     records.increment(count)
                     requests.increment(self.requests_sent - requests_sent)
                     requests_sent = self.requests_sent
+            except Terminated:
+                self._base_tap.writer.repeat_state()
+                raise
             finally:
                 requests.increment(self.requests_sent - requests_sent)
         yield from ()

@@ -134,6 +134,9 @@ def _checked(name: str, file: t.IO[str] | None) -> t.IO[str] | None:
         return None
     try:
         text = file.read()
+        if not text.strip():
+            msg = f"The file given by --{name} is empty; run without --{name}"
+            raise _unusable(msg)
         json.loads(text)
     except ValueError as error:
         raise _unusable(_not_json(name, error)) from error
