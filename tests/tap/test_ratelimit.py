@@ -201,7 +201,7 @@ def test_slowing_down_is_told_once(tmp_path: Path, clock: StillClock) -> None:
 def test_room_is_left_to_others_who_use_the_same_quota(
     tmp_path: Path, clock: StillClock, report: list[str], window: Window, others: float
 ) -> None:
-    """Hardly a 429 for either while others use a steady share; each is waited out."""
+    """Few 429s while others use a steady share: at most one in ten of theirs."""
     contract = Contract(quota=100, quota_window=window)
     done = run(tmp_path, clock, contract, requests=200, latency=0.005, others=others)
     report.append(
@@ -210,7 +210,7 @@ def test_room_is_left_to_others_who_use_the_same_quota(
     )
     assert done.throttled == len(done.output.warnings) <= 5
     theirs = others * 100 * done.seconds / 10
-    assert done.others_throttled <= 0.05 * theirs
+    assert done.others_throttled <= 0.1 * theirs
     assert done.share >= 0.75 * (1 - others)
 
 
