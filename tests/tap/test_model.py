@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 settings.register_profile(
     "model",
-    max_examples=36,
+    max_examples=18,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
