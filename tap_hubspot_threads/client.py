@@ -45,6 +45,7 @@ class HubSpotClient:
         began: HubSpot's time at the first response, from its ``Date`` header; None if
             it had none. In whole seconds, of which this is the beginning.
         now: The same at the latest response that had one.
+        retry_budget: Seconds that one request may take, tries included.
         limiter: Keeps all requests below HubSpot's limit.
         requests_sent: How many requests were answered, successfully or not.
     """
@@ -60,7 +61,7 @@ class HubSpotClient:
         """
         self._url = str(config["api_url"]).rstrip("/")
         self._timeout = (self.CONNECT_TIMEOUT, config["request_timeout"])
-        self._budget = config["max_retry_seconds"]
+        self.retry_budget = config["max_retry_seconds"]
         self._logger = logger
         self._session = _session(self._url, config["max_parallel_requests"])
         self._credential = self._make_credential(config)
@@ -100,7 +101,7 @@ class HubSpotClient:
 
     def _with_retries(self, request: requests.Request) -> Answer:
         attempt = backoff.on_exception(
-            lambda: retry.waits(self._budget),
+            lambda: retry.waits(self.retry_budget),
             TransientError,
             jitter=None,  # the rules have their own
             on_backoff=self._report,

@@ -135,7 +135,7 @@ def _checked(name: str, file: t.IO[str] | None) -> t.IO[str] | None:
     try:
         text = file.read()
         if not text.strip():
-            msg = f"The file given by --{name} is empty, which is not JSON; run without it"
+            msg = f"The file given by --{name} is empty, not JSON; run without it"
             raise _unusable(msg)
         json.loads(text)
     except ValueError as error:

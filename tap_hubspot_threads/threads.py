@@ -45,6 +45,9 @@ class ThreadsStream(HubSpotStream):
     """Seconds before a sweep is repeated. HubSpot's index lags by seconds, and may show
     a thread that moves nowhere for as long."""
 
+    TEST_SECONDS = 5.0
+    """How long `--test` may try its one request."""
+
     _version: int | None = None
     _is_sweeping = False
 
@@ -74,12 +77,14 @@ class ThreadsStream(HubSpotStream):
     @override
     def dry_run(self, most: int) -> None:
         place = Place(self._inboxes[0])
+        self.client.retry_budget = min(self.client.retry_budget, self.TEST_SECONDS)
         params = self._filters.params(place, since=self._filters.since)
         with WorkerPool(1) as pool:
             page = pool.submit(partial(self.fetch, params)).result()
         records = [self.reader.read(row) for row in page.rows[:most]]
         self.write_page(records, page.fetched_at)
         self.write_state()
+        self.logger.info("HubSpot accepts the credential and serves threads")
 
     def _changes(self, inbox: str | None, pool: WorkerPool) -> Iterator[int]:
         """Read the threads whose latest message is not older than the bookmark."""

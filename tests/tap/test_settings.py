@@ -12,7 +12,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_hubspot_threads.tap import TapHubSpotThreads
-from tests.fake_hubspot import Account, FakeHubSpot, path_of
+from tests.fake_hubspot import Account, FakeHubSpot, Fault, path_of
 from tests.support.harness import (
     TOKEN,
     Output,
@@ -720,3 +720,20 @@ def test_a_bad_credential_fails_the_test(
     assert named in line
     assert tokens[token] not in output.stderr
     assert output.records == []
+
+
+def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
+    """Somebody waits for it, and `max_retry_seconds` is ten minutes."""
+    hubspot.faults.add(Fault.status(503, retry_after=30))
+    config = {"access_token": TOKEN, "api_url": hubspot.url}
+    output = run_tap(tmp_path, config, "--test")
+    assert output.code == 1
+    assert len(hubspot.requests) == 1
+
+
+def test_a_test_says_that_it_succeeded(tmp_path: Path, hubspot: FakeHubSpot) -> None:
+    """In one line on stderr."""
+    config = {"access_token": TOKEN, "api_url": hubspot.url}
+    output = run_tap(tmp_path, config, "--test")
+    assert output.code == 0
+    assert "HubSpot accepts the credential" in output.stderr
