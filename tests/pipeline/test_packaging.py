@@ -184,6 +184,23 @@ def test_installing(tmp_path: Path) -> None:
         assert shown.startswith(f"{NAME} v")
 
 
+def start_as_cron(command: str, project: Path) -> None:
+    """Run a command as cron does: with `sh`, a short `PATH`, and in another folder."""
+    meltano = str(Path(sys.executable).with_name("meltano"))
+    for documented, path in (
+        ("/srv/my-project", str(project)),
+        ("/usr/local/bin/meltano", meltano),
+    ):
+        assert documented in command
+        command = command.replace(documented, path)
+    subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd="/",
+        env={"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+
+
 @pytest.mark.fresh
 @pytest.mark.xdist_group("plugin")
 @pytest.mark.parametrize("source", ["path", "repository"])
@@ -216,9 +233,19 @@ def test_own_project(source: str, tmp_path: Path) -> None:
             env["TAP_HUBSPOT_THREADS_API_URL"] = hubspot.url
         # As `meltano init` writes it.
         init = {"default_environment": "dev", "environments": [{"name": "dev"}]}
-        (project / "meltano.yml").write_text(yaml.safe_dump(init | example))
+        schedule = yaml.safe_load(block("yaml", "schedules:").text)
+        (project / "meltano.yml").write_text(yaml.safe_dump(init | example | schedule))
         log = type_in(project, block("console", "export TAP_HUBSPOT"), **env)
         assert "YOUR-TOKEN" not in log
+        if source == "path":
+            account.create()
+            (project / ".env").write_text("TAP_HUBSPOT_THREADS_ACCESS_TOKEN=YOUR-TOKEN")
+            [entry] = schedule["schedules"]
+            line = block("cron", "schedule run").text.removesuffix("\n")
+            assert line.startswith(entry["interval"] + " ")
+            start_as_cron(line.removeprefix(entry["interval"]), project)
+            log = (project / "threads.log").read_text()
+            assert "Environment 'prod' is active" in log
     python = (
         project / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin" / "python"
     )

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import types
 import typing as t
+from operator import methodcaller
 from pathlib import Path
 
 import psycopg
@@ -22,7 +23,7 @@ import yaml
 from typing_extensions import override
 
 from tests.demo.truth import differences
-from tests.fake_hubspot import TOKEN, Account, FakeHubSpot
+from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Fault
 from tests.support.bootstrap import PINS, ROOT
 from tests.support.meltano_project import in_postgres
 from tests.support.readme import (
@@ -41,6 +42,7 @@ if t.TYPE_CHECKING:
 
     from aiohttp import web
 
+    from tests.fake_hubspot import SeenRequest
     from tests.support.meltano_project import Project
 
 EXECUTED: dict[tuple[str, str, int], str] = {
@@ -64,6 +66,8 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     # docs/privacy.md
     ("json", "stream_maps", 0): "test_readme.test_the_hashing_example_hides_the_ids",
     # docs/scheduling.md
+    ("yaml", "schedules:", 0): "test_packaging.test_own_project",
+    ("cron", "schedule run", 0): "test_packaging.test_own_project",
     ("console", "schedule run", 0): "test_readme_commands.test_schedule",
     ("python", "airflow", 0): "test_readme_commands.test_airflow",
     ("python", "dagster", 0): "test_readme_commands.test_dagster",
@@ -77,6 +81,8 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     ("console", "HOURS=0 ", 0): "test_readme_commands.test_operations",
     ("console", "--state-id-suffix=again", 0): "test_readme_commands.test_operations",
     ("console", "--full-refresh tap-", 0): "test_readme_commands.test_operations",
+    ("bash", "pipefail", 0): "test_readme_commands.test_without_meltano",
+    ("console", "bash run.sh", 0): "test_readme_commands.test_without_meltano",
     # docs/warehouses.md
     ("yaml", "created_at", 0): "test_columns",
     ("yaml", "flattening_enabled", 0): "test_columns",
@@ -242,6 +248,53 @@ def test_operations(project: Project, tmp_path: Path) -> None:
     assert partition.pop("context")
     assert partition.keys() == before.keys()
     assert f"{len(account):,} threads in hubspot.threads" in printed["force"]
+
+
+@pytest.mark.xdist_group("meltano")
+def test_without_meltano(project: Project, tmp_path: Path) -> None:
+    """The script keeps the last STATE, even of a failed run, and resumes from it."""
+    account = Account(size=240, seed=8)
+    requests: list[list[SeenRequest]] = []
+    loader = project.root / ".meltano" / "loaders" / "target-jsonl" / "venv" / "bin"
+    path = [str(Path(sys.executable).parent), str(loader), os.environ["PATH"]]
+    (tmp_path / "run.sh").write_text(block("bash", "pipefail").text)
+    state = tmp_path / "state.json"
+    with FakeHubSpot(account) as hubspot:
+        config: dict[str, t.Any] = {
+            "access_token": TOKEN,
+            "api_url": hubspot.url,
+            "page_size": 50,
+            "max_parallel_requests": 1,
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config))
+
+        def run(line: str) -> None:
+            hubspot.forget()
+            type_in(
+                tmp_path, Block("console", f"$ {line}\n"), PATH=os.pathsep.join(path)
+            )
+            requests.append(list(hubspot.requests))
+
+        for parameter in ("sort", "after"):  # the first page, then the second
+            has_it = methodcaller("param", parameter)
+            hubspot.faults.add(Fault.status(400), when=has_it, times=1)
+            run("! bash run.sh")
+        kept = json.loads(state.read_text())["bookmarks"]["threads"]
+        assert kept.keys() == {"replication_key", "replication_key_value"}
+        for line in block("console", "bash run.sh").script.splitlines():
+            before = state.read_text()
+            run(line)
+            if "inbox.json" in line:
+                assert state.read_text() == before
+    swept = ["id" in {r.param("sort") for r in seen} for seen in requests]
+    #                   fail, fail, run, echo, skip, echo, force, echo, inbox
+    assert swept == [False, False, True, False, False, False, True, False, True]
+    inboxes = {r.param("inboxId") for r in requests[-1] if r.param("sort")}
+    assert inboxes == {"481939"}
+    files = tmp_path.glob("threads*.jsonl")
+    rows = [line for file in files for line in file.read_text().splitlines()]
+    loaded = {json.loads(row)["id"] for row in rows}
+    assert loaded == {thread["id"] for thread in account.threads()}
 
 
 @pytest.mark.fresh
