@@ -1,8 +1,8 @@
-"""Run the tests: ``python3 tests [arguments of pytest]``, and nothing beforehand.
+"""Run the tests: ``python3 tests [arguments of pytest]``. No setup is needed.
 
-With ``--oldest`` or ``--newest`` as the first argument the wheel is tested, with the
-oldest or the newest dependencies that it allows. The tests that install the tap by
-themselves, by way of Meltano, are then left out.
+With ``--oldest`` or ``--newest`` as the first argument, the wheel is tested with the
+oldest or the newest dependencies that it allows. This leaves out the tests that install
+the tap with Meltano.
 """
 
 from __future__ import annotations

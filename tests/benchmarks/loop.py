@@ -14,7 +14,7 @@ PATH = "/conversations/conversations/2026-09-beta/threads"
 
 
 def main(url: str, token: str, since: str = "1970-01-01T00:00:00Z") -> None:
-    """Print all threads with a message since then, one JSON object a line."""
+    """Print all threads with a message since then, one JSON object per line."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"
     params = {

@@ -1,6 +1,6 @@
-"""The tap that the SDK's template would give: the same stream, nothing overridden.
+"""The tap that the SDK's template produces: the same stream, with minimal overrides.
 
-What stands here is what HubSpot's pages cannot be read without, and no more.
+It contains only what is needed to read HubSpot's pages.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Threads(RESTStream[str]):
 
     @override
     def post_process(self, row: t.Any, context: Context | None = None) -> t.Any:
-        # Without it a row ends the run with a KeyError.
+        # Without this, a row ends the run with a KeyError.
         return row | {"latestMessageTimestamp": row.get("latestMessageTimestamp")}
 
 
 class StockTap(Tap):
-    """The tap around it."""
+    """The tap that contains the stream."""
 
     name = "tap-stock"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = th.PropertiesList(

@@ -1,1 +1,1 @@
-"""The demo: the whole pipeline, for an account that does not exist."""
+"""The demo: the whole pipeline, with a fake account."""

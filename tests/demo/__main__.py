@@ -1,4 +1,4 @@
-"""Run the demo to its report: ``python3 tests/demo``, and nothing beforehand."""
+"""Run the demo and print its report: ``python3 tests/demo``. No setup is needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if __name__ == "__main__":
     loaded = [bootstrap.ROOT / "demo.duckdb", bootstrap.ROOT / "demo.json"]
     arguments = sys.argv[1:]
     if not all(path.exists() for path in loaded):
-        # Meltano's state is about rows that are not there (any more).
+        # Meltano's state would refer to rows that do not exist (any more).
         for path in loaded:
             path.unlink(missing_ok=True)
         arguments.append("--full-refresh")

@@ -1,6 +1,6 @@
-"""The account of the demo: one that does not exist, and moves on a day at each run.
+"""The fake account of the demo, which moves on by a day with each run.
 
-It is made from a seed, so the report can make it again and compare.
+It is generated from a seed, so the report can generate it again and compare.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIZE = 5_000
 SEED = 2026
 FIRST_DAY = "2026-01-31T18:00:00Z"
 YEARS = 1.5
-# No archived threads: after a day some of them would be gone for good, and without
+# No archived threads: after a day, some of them would be purged, and without
 # ACTIVATE_VERSION the table would keep them.
 SHAPE = Shape(
     archived=0.0, silent=0.02, timestamps="mixed", whole_seconds=0.15, unicode=True
@@ -30,10 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclasses.dataclass
 class Run:
-    """What one run of the demo did, written down beside the DuckDB file.
+    """What one run of the demo did. It is stored next to the DuckDB file.
 
     Attributes:
-        day: How many days the account had moved on.
+        day: By how many days the account had moved on.
         requests: How many requests the fake HubSpot answered.
         written: How many threads the tap wrote.
     """
@@ -44,14 +44,14 @@ class Run:
 
     @classmethod
     def last(cls) -> Run | None:
-        """Return the last run, None where none is known."""
+        """Return the last run, or None if there is none."""
         try:
             return cls(**json.loads(cls._file().read_text()))
         except (OSError, TypeError, ValueError):
             return None
 
     def save(self) -> None:
-        """Make this the last run."""
+        """Store this as the last run."""
         self._file().write_text(json.dumps(dataclasses.asdict(self)) + "\n")
 
     @staticmethod
@@ -60,7 +60,7 @@ class Run:
 
 
 def account_on(day: int) -> Account:
-    """Make the account as it is after some days."""
+    """Return the account as it is after some days."""
     account = Account(SIZE, SEED, now=FIRST_DAY, years=YEARS, shape=SHAPE)
     for number in range(day):
         _live_a_day(account, random.Random(f"{SEED} {number}"))
@@ -68,7 +68,7 @@ def account_on(day: int) -> Account:
 
 
 def _live_a_day(account: Account, chance: random.Random) -> None:
-    """Let happen what an incremental run can see: all of it comes with a message."""
+    """Simulate a day of changes that all come with a message, so no sweep is needed."""
     evening = account.clock.now + dt.timedelta(days=1)
     old = chance.sample(account.live_ids(), MESSAGES_A_DAY)
     events = [*old, *[None] * NEW_THREADS_A_DAY]

@@ -1,7 +1,7 @@
-"""How an event of Meltano's log reads in the demo (see ``logging.yaml``).
+"""The format of Meltano's log in the demo (see ``logging.yaml``).
 
-Meltano has a format of its own for this, ``plain``, which fails on events of other
-packages and leaves out why something failed (4.4.1).
+Meltano's own format for this, ``plain``, fails on events of other packages and leaves
+out the cause of a failure (4.4.1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Print what arrived in the DuckDB file; with ``--demo``, compare it with the account.
+"""Print what was loaded into DuckDB; with ``--demo``, compare it with the account.
 
-It ends with 1 where there is nothing to report on, and where the demo's table does not
-hold exactly what the account holds.
+The exit code is 1 if there is nothing to report on, or if the demo's table differs from
+the account.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NothingToReport(Exception):
 
 
 class Unequal(Exception):
-    """The table does not hold what the account holds."""
+    """The table differs from the account."""
 
 
 def main() -> None:
@@ -57,9 +57,9 @@ def report_demo() -> None:
     """Print the report on the demo, and compare its table with the account.
 
     Raises:
-        Unequal: The table does not hold exactly what the account holds.
+        Unequal: The table differs from the account.
     """
-    # Not needed, and so not imported, to report on a real account.
+    # A report on a real account does not need this import.
     from tests.demo.account import Run, account_on  # noqa: PLC0415
 
     report = Report(
@@ -88,18 +88,18 @@ def report_demo() -> None:
 
 
 class Report:
-    """What a table of threads holds."""
+    """The contents of a table of threads."""
 
     def __init__(self, path: str, state_id: str, table: str = TABLE) -> None:
-        """Open the DuckDB file to read.
+        """Open the DuckDB file for reading.
 
         Args:
             path: The file, or a MotherDuck URI.
-            state_id: What Meltano calls the pair of tap and loader.
+            state_id: Meltano's name for the pair of tap and loader.
             table: The table, with its schema.
 
         Raises:
-            NothingToReport: There is no such file, or no such table in it.
+            NothingToReport: There is no such file, or it has no such table.
         """
         self._path = path
         self._state_id = state_id
@@ -156,9 +156,9 @@ class Report:
             print(f"{month:<12}{count:>10,} {'█' * round(BAR * count / most)}")
 
     def _seconds(self) -> float | None:
-        """How long the last run took, as Meltano has noted; None: not known."""
+        """Return how long the last run took according to Meltano, None if unknown."""
         database = Path(os.environ.get("MELTANO_SYS_DIR_ROOT", ""), "meltano.db")
-        if not database.is_file():  # Meltano was told to keep its notes elsewhere
+        if not database.is_file():  # Meltano was configured to use another database
             return None
         state_id = f"{os.environ.get('MELTANO_ENVIRONMENT')}:{self._state_id}"
         notes = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
@@ -176,7 +176,7 @@ class Report:
         return (ended - began).total_seconds()
 
     def rows(self) -> list[Row]:
-        """Return the rows of the table as the tap has written them."""
+        """Return the rows of the table as the tap wrote them."""
         names = [name for name in FIELDS if self._has(name)]
         rows = [
             dict(zip(names, row, strict=True))

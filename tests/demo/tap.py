@@ -1,7 +1,6 @@
-"""The tap as the demo runs it: the real command, with a HubSpot of its own.
+"""The tap of the demo: the real command, with a fake HubSpot.
 
-The fake HubSpot lives in a thread of the very same process. So however the process
-ends, nothing of it is left.
+The fake HubSpot runs in a thread of the same process, so it ends with the process.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ WITHOUT_HUBSPOT = {"--about", "--discover", "--help", "--version"}
 class RowsWritten(logging.Filter):
     """Adds up the SDK's metric of rows, and keeps metrics out of the log.
 
-    Meltano's plain log would hold the word METRIC alone, without the figures.
+    Meltano's plain log would only show the word METRIC, without the figures.
     """
 
     total = 0
@@ -41,7 +40,7 @@ class RowsWritten(logging.Filter):
 
 
 def main() -> None:
-    """Run the tap with the given arguments on an account that has moved on a day."""
+    """Run the tap with the given arguments on an account that has moved on by a day."""
     arguments = sys.argv[1:]
     if not WITHOUT_HUBSPOT.isdisjoint(arguments):
         TapHubSpotThreads.cli(arguments)
@@ -58,11 +57,11 @@ def main() -> None:
         settings = {
             "access_token": TOKEN,
             "api_url": hubspot.url,
-            "max_retry_seconds": 10,  # waiting would not mend anything here
+            "max_retry_seconds": 10,  # waiting would not help here
         }
         config.write_text(json.dumps(settings))
         try:
-            # Of several files, the last one's settings count.
+            # If there are several files, settings in the last one win.
             TapHubSpotThreads.cli([*arguments, "--config", str(config)])
         finally:
             run.requests = len(hubspot.requests)

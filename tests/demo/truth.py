@@ -1,4 +1,4 @@
-"""Whether a warehouse holds what an account holds: row by row, field by field."""
+"""Whether a warehouse matches an account: row by row, field by field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIELDS = (
 
 
 def written(thread: Row) -> Row:
-    """Return a thread of HubSpot's as the row that is to be written for it."""
+    """Return the row that should be written for a HubSpot thread."""
     moments = {
         name: utc(dt.datetime.fromisoformat(thread[name]))
         for name in TIMESTAMPS
@@ -43,7 +43,7 @@ def written(thread: Row) -> Row:
 
 
 def utc(moment: dt.datetime) -> str:
-    """Write a moment in the tap's form: UTC, with milliseconds."""
+    """Format a moment as the tap does: in UTC, with milliseconds."""
     text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

@@ -1,8 +1,8 @@
-"""What becomes of a thread in a table: names, nesting, selection, maps, BATCH.
+"""How a thread is stored in a table: names, nesting, selection, maps, BATCH.
 
-Each case is a run of the tap of its own, and after some changes another with its
-state. What they wrote goes to a loader together, each case into a table of its own, as
-a loader takes seconds to start.
+For each case, the tap runs twice: first without a state, then after some changes with
+the state. Because a loader takes seconds to start, one start loads the output of all
+cases, each into its own table.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ DESELECTED = [
 
 
 def flat(row: Row) -> Row:
-    """The ticket as a column of its own."""
+    """The ticket as a separate column."""
     ticket = (row["threadAssociations"] or {}).get("associatedTicketId")
     rest = {name: row[name] for name in row if name != "threadAssociations"}
     return rest | {"threadAssociations__associatedTicketId": ticket}
@@ -72,12 +72,12 @@ def snake(row: Row) -> Row:
 
 
 def few(row: Row) -> Row:
-    """Without the fields that the example deselects."""
+    """The row without the fields that the example deselects."""
     return {name: row[name] for name in row if name not in DESELECTED}
 
 
 def mapped(row: Row) -> Row | None:
-    """Renamed, hashed, dropped and filtered as documented; None: left out."""
+    """Rename, hash, drop and filter as documented; None if filtered out."""
     if row["originalChannelId"] != "1002":
         return None
     rest = dict(row)
@@ -100,7 +100,7 @@ CASES: dict[str, Callable[[Row], Row | None]] = {
     "batch": dict,
 }
 ROWS = [case for case in CASES if case != "batch"]
-"""The cases that every loader takes: only PostgreSQL's reads BATCH files."""
+"""The cases that every loader accepts: only PostgreSQL's reads BATCH files."""
 
 
 @dataclasses.dataclass
@@ -110,7 +110,7 @@ class Tables:
     Attributes:
         duckdb: The rows in DuckDB.
         postgres: The rows in PostgreSQL.
-        account: What they came from.
+        account: The account that they come from.
         batches: The files of the case "batch".
         sizes: How many rows PostgreSQL had after the first run.
     """
@@ -122,13 +122,13 @@ class Tables:
     sizes: dict[str, int]
 
     def expected(self, case: str) -> list[Row]:
-        """The rows of a case, made from the account."""
+        """Return the rows of a case, made from the account."""
         rows = (CASES[case](written(thread)) for thread in self.account.threads())
         return [in_table(row) for row in rows if row is not None]
 
 
 def in_table(row: Row) -> Row:
-    """A row as its columns are read: date-times in UTC, without saying so."""
+    """Return a row as the columns hold it: date-times in UTC, without a time zone."""
     return row | {
         name: str(dt.datetime.fromisoformat(value).replace(tzinfo=None))
         for name, value in row.items()
@@ -206,7 +206,7 @@ def tables(
 
 
 def change(account: Account) -> None:
-    """Some threads get a message, one of them another ticket, and one is new."""
+    """Some threads get a message, one gets another ticket, and one thread is new."""
     account.clock.advance(hours=1)
     for thread in account.live_ids()[::25]:
         account.message(thread)
@@ -216,7 +216,7 @@ def change(account: Account) -> None:
 
 
 def by_id(rows: list[Row]) -> list[Row]:
-    """The rows without metadata, in an order that both sides share."""
+    """Return the rows without metadata, in the same order for both databases."""
     own = [
         {name: row[name] for name in row if not name.startswith("_sdc_")}
         for row in rows
@@ -226,7 +226,7 @@ def by_id(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_postgres(tables: Tables, case: str) -> None:
-    """PostgreSQL has the expected columns, spelled so, and rows, after both runs."""
+    """After both runs, PostgreSQL has the expected rows and HubSpot's column names."""
     assert by_id(tables.postgres[case]) == by_id(tables.expected(case))
     # One thread is new; the fake gives it the channel that the filter lets through.
     assert tables.sizes[case] == len(tables.expected(case)) - 1
@@ -234,7 +234,7 @@ def test_postgres(tables: Tables, case: str) -> None:
 
 @pytest.mark.parametrize("case", ROWS)
 def test_duckdb(tables: Tables, case: str) -> None:
-    """DuckDB has the expected columns, in lower case, and rows, after both runs."""
+    """After both runs, DuckDB has the expected rows and column names in lower case."""
     expected = [
         {name.lower(): value for name, value in row.items()}
         for row in tables.expected(case)
@@ -243,7 +243,7 @@ def test_duckdb(tables: Tables, case: str) -> None:
 
 
 def test_cases_differ(tables: Tables) -> None:
-    """The cases hold what they are about: tickets, names, nulls, rows left out."""
+    """Each case contains what it tests: tickets, names, nulls, filtered rows."""
     nested = by_id(tables.postgres["nested"])
     assert set(nested[0]) == set(FIELDS)
     assert {row["threadAssociations"] is None for row in nested} == {True, False}
@@ -253,7 +253,7 @@ def test_cases_differ(tables: Tables) -> None:
 
 
 def test_batches_are_gzipped_json_lines(tables: Tables) -> None:
-    """The files that went to PostgreSQL hold a row a line, packed."""
+    """The files for PostgreSQL contain one row per line, compressed."""
     assert len(tables.batches) >= 2
     rows = 0
     for path in tables.batches:

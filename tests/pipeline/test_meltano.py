@@ -1,6 +1,6 @@
-"""The whole road: Meltano, the tap, each loader, a warehouse, and the run after.
+"""The whole pipeline: Meltano, the tap, each loader, a warehouse, and a second run.
 
-Everything happens in a copy of the project, so that the working tree stays as it is.
+Everything happens in a copy of the project, so that the working tree does not change.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project
 
-# One process runs all of these, since they share one installation of the plugins.
+# One process runs all of these, because they share one installation of the plugins.
 pytestmark = pytest.mark.xdist_group("meltano")
 
 APPENDING = ("target-jsonl", "target-csv")
 
 
 def test_demo(project: Project) -> None:
-    """The second run of the demo brings only what happened since the first."""
+    """The second run of the demo only loads what happened since the first."""
     demo, again = (
         block("console", "uv run meltano run demo"),
         block("console", "python3 tests/demo"),
     )
-    # What somebody has set for a real account does not reach the demo.
+    # Settings for a real account do not reach the demo.
     first = type_in(
         with_venv(project),
         demo,
@@ -58,7 +58,7 @@ def test_demo(project: Project) -> None:
 
     second = type_in(project.root, again)
     assert is_shown(second, again.output), second
-    # And the newest thread of the first run, which lies in the overlap.
+    # Plus the newest thread of the first run, which lies in the overlap.
     brought = MESSAGES_A_DAY + NEW_THREADS_A_DAY + 1
     assert f"Day 1 of the account. Threads written: {brought}. " in second
     assert "Requests to HubSpot: 1\n" in second
@@ -76,7 +76,7 @@ def test_demo(project: Project) -> None:
 
 
 def test_differences() -> None:
-    """A field that differs, a row too many and a row too few are all told."""
+    """A different field, an extra row and a missing row are all reported."""
     account = Account(size=3, seed=1)
     rows = [written(thread) for thread in account.threads()]
     assert list(differences(account.threads(), rows)) == []
@@ -110,7 +110,7 @@ def test_report_without_a_table(project: Project) -> None:
 def test_every_loader_holds_the_same_rows(
     project: Project, postgres: str, tmp_path: Path
 ) -> None:
-    """Every loader holds the account, also after changes, and as many rows as shown."""
+    """After both runs, every loader matches the account and the documented counts."""
     account = Account(size=1_500, seed=3, shape=Shape.awkward(tie_size=40))
     warehouse = tmp_path / "loaded.duckdb"
     files = tmp_path / "files"
@@ -120,7 +120,7 @@ def test_every_loader_holds_the_same_rows(
         *("tap-hubspot-threads", "target-jsonl"),
         *("tap-hubspot-threads", "target-postgres"),
         TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
-        # Meltano hands settings from the environment on as text.
+        # Meltano passes settings from the environment on as text.
         TAP_HUBSPOT_THREADS_SWEEP_INTERVAL_HOURS="0.5",
         TAP_HUBSPOT_THREADS_PAGE_SIZE="250",
         TARGET_DUCKDB_PATH=str(warehouse),
@@ -155,7 +155,7 @@ def test_every_loader_holds_the_same_rows(
                 found.setdefault(loader, []).append(len(loaded))
                 rows = newest(loaded) if loader in APPENDING else loaded
                 assert list(differences(account.threads(), rows)) == []
-    # Of the second round: one page for each loader.
+    # In the second round: one page for each loader.
     assert len(hubspot.requests) == 4
     again = sum(moment >= overlap for moment in _latest(account))
     for loader, (first, second) in found.items():
@@ -166,7 +166,7 @@ def test_every_loader_holds_the_same_rows(
 
 
 def _latest(account: Account) -> list[dt.datetime]:
-    """When the threads of an account had their last messages, where they had any."""
+    """Return the times of the last messages, for the threads that have one."""
     moments = (thread.get("latestMessageTimestamp") for thread in account.threads())
     return [dt.datetime.fromisoformat(moment) for moment in moments if moment]
 
@@ -180,13 +180,13 @@ def _let_time_pass(account: Account) -> None:
 
 
 def test_project_file_is_left_alone(project: Project) -> None:
-    """No run has written to meltano.yml."""
+    """No run changes meltano.yml."""
     before = (ROOT / "meltano.yml").read_bytes()
     assert (project.root / "meltano.yml").read_bytes() == before
 
 
 def test_settings_are_asked_for(project: Project) -> None:
-    """Meltano says which settings are needed, and hides the secret ones."""
+    """Meltano lists the required settings, and hides the secret ones."""
     listed = project.meltano(
         "config",
         "list",

@@ -1,4 +1,4 @@
-"""What users install, from wherever they install it."""
+"""The packages that users install, from each source they can use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SOURCES = ("tap_hubspot_threads", "pyproject.toml", "README.md", "LICENSE")
 
 
 def build(source: Path, target: Path, *what: str) -> Path:
-    """Build with the pinned backend, and return the one file that was made."""
+    """Build with the pinned backend, and return the file that was built."""
     uv = Path(sys.executable).with_name("uv")
     options = ("--python", sys.executable, *what, "--out-dir", str(target))
     done = subprocess.run(
@@ -47,7 +47,7 @@ def build(source: Path, target: Path, *what: str) -> Path:
 
 
 def archive(target: Path) -> Path:
-    """Copy what a source archive holds: no git, and nothing that git knows."""
+    """Copy the contents of a source archive, without anything from git."""
     target.mkdir()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     settings = project["tool"]["hatch"]["build"]["targets"]["sdist"]
@@ -62,7 +62,7 @@ def archive(target: Path) -> Path:
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """A wheel from a source archive holds the package, its types, and no tests."""
+    """A wheel from a source archive has the package and its types, but no tests."""
     wheel = build(archive(tmp_path / "source"), tmp_path / "dist", "--wheel")
     with zipfile.ZipFile(wheel) as contents:
         names = contents.namelist()
@@ -85,7 +85,7 @@ def test_wheel(tmp_path: Path) -> None:
 
 
 def test_source_distribution(tmp_path: Path) -> None:
-    """A source distribution holds the tests, too, and builds the same wheel."""
+    """A source distribution contains the tests as well, and builds the same wheel."""
     made = build(archive(tmp_path / "source"), tmp_path / "sdist", "--sdist")
     with tarfile.open(made) as contents:
         contents.extractall(tmp_path, filter="data")
@@ -101,7 +101,7 @@ def test_source_distribution(tmp_path: Path) -> None:
 
 
 def test_shallow_clone(tmp_path: Path) -> None:
-    """A clone without history and tags has a version, and can be installed."""
+    """A clone without history and tags has a version and can be installed."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("this is no clone")
     clone = tmp_path / "clone"
@@ -116,7 +116,7 @@ def test_shallow_clone(tmp_path: Path) -> None:
 @pytest.mark.fresh
 @pytest.mark.xdist_group("plugin")
 def test_plugin_definition(tmp_path: Path) -> None:
-    """An empty Meltano project runs the tap that it was given with plugin.yaml."""
+    """An empty Meltano project runs the tap that was added with plugin.yaml."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "meltano.yml").write_text("environments:\n- name: dev\n")
@@ -124,7 +124,7 @@ def test_plugin_definition(tmp_path: Path) -> None:
     account = Account(size=30)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         given = {
-            # As if the wheel had been released.
+            # As if the wheel were released.
             "UV_FIND_LINKS": str(wheel.parent),
             "TAP_HUBSPOT_THREADS_API_URL": hubspot.url,
             "TAP_HUBSPOT_THREADS_ACCESS_TOKEN": TOKEN,
@@ -154,11 +154,11 @@ def test_plugin_definition(tmp_path: Path) -> None:
 
 
 def repository(folder: Path) -> Path:
-    """Make a git repository whose latest commit is the working tree."""
+    """Make a git repository whose latest commit matches the working tree."""
     made = clone(folder)
     git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "-qm", "x"]):
-        # Without changes there is nothing to commit.
+        # Without changes, there is nothing to commit.
         subprocess.run([*git, *command], cwd=made, capture_output=True, check=False)
     return made
 
@@ -261,7 +261,7 @@ def test_own_project(source: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif("TESTED_WITH" not in os.environ, reason="it is the working tree")
 def test_the_wheel_is_what_is_tested() -> None:
-    """With `--oldest` and `--newest` the package is the installed one."""
+    """With `--oldest` and `--newest`, the tests use the installed package."""
     assert Path(tap_hubspot_threads.__file__).is_relative_to(sys.prefix)
     shown = subprocess.run(
         [sys.executable, "-c", "import tap_hubspot_threads as t; print(t.__file__)"],
@@ -276,7 +276,7 @@ def test_the_wheel_is_what_is_tested() -> None:
 
 
 def test_pins() -> None:
-    """Every pin has hashes; no line says where packages come from."""
+    """Every pin has hashes, and no line names an index."""
     text = re.sub(r"^#.*\n", "", PINS.read_text(), flags=re.MULTILINE)
     pins = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(pins) > 50
@@ -289,7 +289,7 @@ def test_pins() -> None:
 
 
 def test_help_needs_nothing(tmp_path: Path) -> None:
-    """The fake HubSpot's help is shown from the project's root, as it is documented."""
+    """The fake HubSpot shows its help in the project's root, as documented."""
     shown = subprocess.run(
         [sys.executable, "-m", "tests.fake_hubspot", "--help"],
         cwd=ROOT,

@@ -1,7 +1,7 @@
-"""Every query of the documentation, on DuckDB and on PostgreSQL, against the account.
+"""Every documented query, on DuckDB and PostgreSQL, compared with the account.
 
-An account is read three times in 30 hours. Its rows go to a table that is updated, and
-to one that is appended to.
+An account is read three times in 30 hours. Its rows go into one table that is updated,
+and one that only grows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("meltano")
 
 SCHEMA = "queries"
 HOURS_AGO = (30, 20, 1)
-"""When the three runs took place. Twelve hours are between two sweeps."""
+"""Hours before now at which the runs took place. Two sweeps are twelve hours apart."""
 
 
 @dataclasses.dataclass
@@ -39,8 +39,8 @@ class Story:
     Attributes:
         runs: When each run took place.
         seen: The threads that each run found.
-        answered: When the first response to a thread really was.
-        select: For each database, what finds the rows of some queries.
+        answered: When the first response to a thread was really sent.
+        select: For each database, a function that returns the rows of queries.
     """
 
     runs: list[dt.datetime]
@@ -50,18 +50,18 @@ class Story:
 
     @property
     def current(self) -> list[Row]:
-        """The rows of a table that is updated and of which nothing is deleted."""
+        """The rows of a table that is updated, and from which nothing is deleted."""
         newest = {thread["id"]: thread for threads in self.seen for thread in threads}
         return list(newest.values())
 
     @property
     def purged(self) -> list[list[str]]:
-        """The threads that were gone before the second run, and before the third."""
+        """The threads that were purged before the second run, and before the third."""
         ids = [{thread["id"] for thread in threads} for threads in self.seen]
         return [sorted(a - b) for a, b in itertools.pairwise(ids)]
 
     def found(self, database: str, text: str, table: str) -> tuple[list[Row], float]:
-        """Return what the query with a text finds, and when it was run."""
+        """Return the rows of the query that contains a text, and when it was run."""
         schema = readme.block("sql", "search_path").text.replace("hubspot", SCHEMA)
         query = readme.block("sql", text).text.replace(
             "FROM threads", f"FROM {table} AS threads"
@@ -75,7 +75,7 @@ class Story:
 def story(
     installed: Project, postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Story:
-    """Read an account three times, and load what was read."""
+    """Read an account three times, and load the rows."""
     present = dt.datetime.now(dt.UTC).replace(microsecond=0)
     runs = [present - dt.timedelta(hours=hours) for hours in HOURS_AGO]
     account = Account(
@@ -146,7 +146,7 @@ def story(
 def _live(
     account: Account, asked: list[str], answered: dict[str, dt.datetime], number: int
 ) -> None:
-    """Threads begin, are answered (one of them twice), or are deleted for good."""
+    """Threads are created, answered (one of them twice), or purged."""
     account.create()
     for thread in asked[number * 4 - 4 : number * 4]:
         account.clock.advance(7 * 60)
@@ -161,7 +161,7 @@ def _live(
 
 
 def _at(message: Row, run: dt.datetime) -> Row:
-    """Return a message as if the run had taken place at another time."""
+    """Return a message as if the run had happened at another time."""
     if "time_extracted" in message:
         return message | {"time_extracted": _text(run)}
     return message
@@ -172,13 +172,13 @@ def _text(moment: dt.datetime) -> str:
 
 
 def seconds(thread: Row, name: str) -> float | None:
-    """When something happened to a thread, if it did."""
+    """Return when something happened to a thread, or None."""
     moment = thread.get(name)
     return dt.datetime.fromisoformat(moment).timestamp() if moment else None
 
 
 def close_to(rows: list[Row]) -> list[t.Any]:
-    """Rows to compare with, whose fractions need not be equal in every digit."""
+    """Return rows for a comparison that tolerates rounding."""
     return [pytest.approx(row) for row in rows]
 
 
@@ -187,7 +187,7 @@ DATABASES = pytest.mark.parametrize("database", ["duckdb", "postgres"])
 
 @DATABASES
 def test_open_threads_by_inbox_and_age(story: Story, database: str) -> None:
-    """Open threads are counted by how long ago they began, and by who has to answer."""
+    """Open threads are counted by age, and by who has to answer."""
     found, now = story.found(database, "AS open_threads", "updated")
     day = 86_400
     counts: dict[str, collections.Counter[str]] = {}
@@ -215,7 +215,7 @@ def test_open_threads_by_inbox_and_age(story: Story, database: str) -> None:
 
 @DATABASES
 def test_threads_per_channel_and_month(story: Story, database: str) -> None:
-    """Threads are counted by channel and by the month they began in."""
+    """Threads are counted by channel and by month of creation."""
     found, _ = story.found(database, "AS begun_in", "updated")
     counts = collections.Counter(
         (f"{thread['createdAt'][:7]}-01", thread["originalChannelId"])
@@ -230,7 +230,7 @@ def test_threads_per_channel_and_month(story: Story, database: str) -> None:
 
 @DATABASES
 def test_first_response_of_one_row(story: Story, database: str) -> None:
-    """Who waits, for how long at most, and within what time others were answered."""
+    """Who is waiting and for how long at most, and how soon others were answered."""
     found, now = story.found(database, "AS median_hours_at_most", "updated")
     waits: dict[str, list[float]] = collections.defaultdict(list)
     bounds: dict[str, list[float]] = collections.defaultdict(list)
@@ -265,7 +265,7 @@ def test_first_response_of_one_row(story: Story, database: str) -> None:
 
 @DATABASES
 def test_first_response_of_a_history(story: Story, database: str) -> None:
-    """The first response is between what two runs saw, and really was there."""
+    """The first response lies within the bounds, and the bounds come from two runs."""
     found, _ = story.found(database, "AS minutes_at_least", "history")
     unanswered: dict[str, float] = {}
     sent: dict[str, float] = {}
@@ -297,7 +297,7 @@ def test_first_response_of_a_history(story: Story, database: str) -> None:
 
 @DATABASES
 def test_only_what_has_no_key_is_appended(story: Story, database: str) -> None:
-    """Without a key each run adds rows; with one they are updated, whatever is set."""
+    """Without a key, each run adds rows. With a key, rows are updated."""
     counts = (f"SELECT COUNT(*) AS n FROM {SCHEMA}.{t}" for t in ("updated", "history"))
     [[updated], [history]] = story.select[database](*counts)
     assert updated["n"] == len(story.current)
@@ -306,7 +306,7 @@ def test_only_what_has_no_key_is_appended(story: Story, database: str) -> None:
 
 @DATABASES
 def test_newest_row_of_each_thread(story: Story, database: str) -> None:
-    """Of all rows of a thread, the one that was extracted last is found."""
+    """The query returns the row of each thread that was extracted last."""
     found, _ = story.found(database, "ROW_NUMBER", "history")
     folded = [{name.lower(): value for name, value in row.items()} for row in found]
     facts = ("id", "status", "assignedTo", "archived", "inboxId")
@@ -321,7 +321,7 @@ def test_newest_row_of_each_thread(story: Story, database: str) -> None:
 
 @DATABASES
 def test_purged_threads_that_are_marked(story: Story, database: str) -> None:
-    """PostgreSQL marks every thread that a sweep did not bring; DuckDB marks none."""
+    """PostgreSQL marks every thread that a sweep did not find; DuckDB marks none."""
     found, _ = story.found(database, "AS noticed_at", "updated")
     purged = sorted(thread for threads in story.purged for thread in threads)
     assert len(purged) > 5
@@ -332,9 +332,9 @@ def test_purged_threads_that_are_marked(story: Story, database: str) -> None:
 @DATABASES
 @pytest.mark.parametrize("table", ["updated", "history"])
 def test_purged_threads_by_age(story: Story, database: str, table: str) -> None:
-    """What was not brought for a day before the last run is found, and only that."""
+    """Only threads not extracted in the day before the last run are returned."""
     found, _ = story.found(database, "AS last_seen", table)
-    # The second run, which still brought the others, is less than a day ago.
+    # The second run, which still extracted the others, is less than a day ago.
     assert [row["id"] for row in found] == story.purged[0]
     for row in found:
         moment = dt.datetime.fromisoformat(row["last_seen"]).replace(tzinfo=dt.UTC)
@@ -342,7 +342,7 @@ def test_purged_threads_by_age(story: Story, database: str, table: str) -> None:
 
 
 def test_every_query_is_tested() -> None:
-    """No query of the documentation is left out here."""
+    """These tests cover every query of the documentation."""
     tested = (
         "search_path",
         "AS open_threads",

@@ -1,4 +1,4 @@
-"""What the documentation says is true."""
+"""Statements in the documentation are true."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ PARAMETERS = (
     "sort",
     "threadStatus",
 )
-"""All that the endpoint takes, by HubSpot's reference."""
+"""All parameters of the endpoint in HubSpot's reference."""
 
 
 def test_the_hashing_example_hides_the_ids() -> None:
-    """Ids of people come out as salted hashes, and null stays null."""
+    """IDs of people are written as salted hashes, and null stays null."""
     example = json.loads(block("json", "stream_maps").text)
     salt = example["stream_map_config"]["salt"]
     account = Account(size=60)
@@ -51,7 +51,7 @@ def test_the_hashing_example_hides_the_ids() -> None:
 
 
 def test_warehouses_that_were_not_run_are_marked() -> None:
-    """Each of the four has a whole plugin to copy, which says that nobody ran it."""
+    """Each of the four has a complete plugin to copy, marked as not run."""
     section = TEXT.split("## Loaders that were not run", 1)[1]
     section = section.split("\n## ", 1)[0]
     written = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
@@ -68,13 +68,13 @@ def test_warehouses_that_were_not_run_are_marked() -> None:
 
 
 def test_every_parameter_of_the_endpoint_is_explained() -> None:
-    """The table names what drives each of the parameters, and none that is not."""
+    """The table contains exactly the endpoint's parameters."""
     table = TEXT.split("| Parameter | Set by |", 1)[1].split("\n\n", 1)[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == PARAMETERS
 
 
 def test_the_statuses_that_are_retried_are_told() -> None:
-    """The table of what goes wrong names each status of the retry policy."""
+    """The table of errors names each status of the retry policy."""
     table = TEXT.split("| What happens | What the tap does |", 1)[1].split("\n\n")[0]
     told: dict[str, str] = dict(
         re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
@@ -91,12 +91,12 @@ def test_the_statuses_that_are_retried_are_told() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """A stranger reads it to the end; the rest is in docs/."""
+    """It is short enough to read to the end; the rest is in docs/."""
     assert len(PAGES["README.md"].splitlines()) <= 250
 
 
 def test_the_table_of_fields_is_complete() -> None:
-    """The README names every field of a thread, with its type, and no other."""
+    """The README lists exactly the fields of a thread, with their types."""
     table = PAGES["README.md"].split("| Field | Type | |", 1)[1].split("\n\n", 1)[0]
     told = {
         name: kind
@@ -114,7 +114,7 @@ def test_the_table_of_fields_is_complete() -> None:
 
 
 def anchors(page: str) -> set[str]:
-    """Return the anchors that GitHub gives the headings of a page."""
+    """Return the anchors that GitHub creates for the headings of a page."""
     titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}
 
@@ -136,7 +136,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_diagram_names_every_module() -> None:
-    """The diagram of the architecture is about the modules that there are."""
+    """The architecture diagram only names existing modules."""
     named = set(re.findall(r"(\w+\.py)", block("text", "tap.py").text))
     modules = {path.name for path in (ROOT / "tap_hubspot_threads").glob("*.py")}
     assert named <= modules

@@ -1,4 +1,4 @@
-"""Every command and example of the documentation is run, and does what it says."""
+"""Tests run every command and example of the documentation."""
 
 from __future__ import annotations
 
@@ -91,26 +91,26 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     ("yaml", "batch_config", 0): "test_columns",
     ("yaml", "__key_properties__", 0): "test_queries",
 }
-"""Which test runs a block: by its language, a text in it, and its number among such.
+"""The test that runs a block, by language, a text in the block, and its number.
 
-For an example of settings it is the file in which several tests do.
+If several tests share an example of settings, this is the file of those tests.
 """
 
 
 FOLDERS = {"test_singer": "tap"}
-"""Where a test is that is not in this folder."""
+"""Folders of tests that are not in this folder."""
 
 
 def is_listed_elsewhere(block: Block) -> bool:
-    """Whether a block is a query, or a loader that is marked as not run.
+    """Return whether a block is a query, or a loader that is marked as not run.
 
-    ``test_queries.py`` and ``test_readme.py`` guarantee that none of these is left out.
+    ``test_queries.py`` and ``test_readme.py`` guarantee that all of these are covered.
     """
     return block.language == "sql" or "# not run" in block.text.partition("\n")[0]
 
 
 def test_every_block_is_run() -> None:
-    """No fenced block is left out, and the test that is named runs it."""
+    """Every fenced block is registered, and the named test runs it."""
     found = [block(*key) for key in EXECUTED]
     assert len(set(map(id, found))) == len(EXECUTED)
     rest = [b for b in BLOCKS if b not in found]
@@ -186,7 +186,7 @@ def test_run_on_its_own(project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("meltano")
 def test_operations(project: Project, tmp_path: Path) -> None:
-    """A sweep is forced and skipped, an inbox or everything is loaded again."""
+    """A sweep is forced and skipped, and one inbox or everything is loaded again."""
     account = Account(size=700, seed=8)
     root = with_venv(project)
     requests: dict[str, int] = {}
@@ -216,10 +216,10 @@ def test_operations(project: Project, tmp_path: Path) -> None:
         run("state after a sweep", state)
         run("inbox", block("console", "--state-id-suffix=again"))
         run("state after an inbox", state)
-    # At least two pages of changes, two of a sweep and one of archived threads.
+    # At least two pages of changes, two of a sweep, and one of archived threads.
     assert requests["all"] >= 5
     assert requests["skip"] == 1
-    # One page of changes, two of a sweep and one of archived threads.
+    # One page of changes, two of a sweep, and one of archived threads.
     assert requests["force"] == 4
     assert {request["inboxId"] for request in asked["inbox"]} == {"481939"}
     states = {
@@ -325,7 +325,7 @@ def test_first_commands(tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("meltano")
 def test_schedule(project: Project, tmp_path: Path) -> None:
-    """The schedule runs its job; it does so in the environment that it was given."""
+    """The schedule runs its job in the environment of the command."""
     account = Account(size=40)
     with FakeHubSpot(account) as hubspot:
         printed = type_in(
@@ -341,7 +341,7 @@ def test_schedule(project: Project, tmp_path: Path) -> None:
 
 
 class Accounts(FakeHubSpot):
-    """One address and several accounts, as at HubSpot: the token tells which."""
+    """Several accounts at one address, as at HubSpot. The token selects the account."""
 
     def __init__(self, others: dict[str, FakeHubSpot]) -> None:
         super().__init__(Account(size=1))
@@ -355,7 +355,7 @@ class Accounts(FakeHubSpot):
 
 @pytest.mark.xdist_group("meltano")
 def test_many_accounts(project: Project, postgres: str) -> None:
-    """Each account has a schema and a state of its own, and nothing is mixed."""
+    """Each account has its own schema and state, and nothing is mixed up."""
     accounts = {"emea": Account(size=700, seed=31), "apac": Account(size=40, seed=32)}
     hubspots = {n: FakeHubSpot(a, token=f"{n}-token") for n, a in accounts.items()}
     with Accounts({f"{n}-token": h for n, h in hubspots.items()}) as everywhere:
@@ -384,11 +384,11 @@ def test_many_accounts(project: Project, postgres: str) -> None:
 
 @needs_new_packages
 def test_many_accounts_on_github(tmp_path: Path) -> None:
-    """The workflow with the example's changes is valid, and safe by zizmor's rules."""
+    """With the example's changes, the workflow is valid and passes zizmor's checks."""
     example = block("yaml", "matrix")
     changed = yaml.safe_load(example.text)["jobs"]["extract"]
     workflow = yaml.safe_load((ROOT / ".github/workflows/extract.yml").read_text())
-    workflow["on"] = workflow.pop(True)  # which YAML 1.1 takes `on` for
+    workflow["on"] = workflow.pop(True)  # YAML 1.1 reads the key `on` as true
     job = workflow["jobs"]["extract"]
     job |= changed
     added = dict(re.findall(r"^    #   (\w+): (.+)$", example.text, re.MULTILINE))
@@ -396,7 +396,7 @@ def test_many_accounts_on_github(tmp_path: Path) -> None:
     job["steps"][-1]["env"] |= added
     file = tmp_path / ".github" / "workflows" / "extract.yml"
     file.parent.mkdir(parents=True)
-    # Only the pins' comments are lost.
+    # Only the comments of the pins are lost.
     file.write_text(yaml.safe_dump(workflow))
     lint = [
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)],
@@ -409,7 +409,7 @@ def test_many_accounts_on_github(tmp_path: Path) -> None:
 
 
 def a_clone(folder: Path) -> Path:
-    """Make what the examples expect to find, with a Meltano that only takes notes."""
+    """Make a clone with a stand-in for Meltano that only records its calls."""
     program = folder / ".venv" / "bin" / "meltano"
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\necho "$PWD: $@" >> "$PWD/called"\nexit 0$FAILS\n')
@@ -420,7 +420,7 @@ def a_clone(folder: Path) -> Path:
 def execute(
     example: str, folder: Path, patch: pytest.MonkeyPatch, **modules: t.Any
 ) -> dict[str, t.Any]:
-    """Execute an example in a clone, with stand-ins for what it imports."""
+    """Execute an example in a clone, with stand-ins for its imports."""
     for name, members in modules.items():
         module = types.ModuleType(name)
         vars(module).update(members)
@@ -433,13 +433,13 @@ def execute(
 
 
 def hourly() -> str:
-    """Return when the workflow and Meltano's schedule start, too."""
+    """Return the schedule that the workflow and Meltano use."""
     [schedule] = yaml.safe_load((ROOT / "meltano.yml").read_text())["schedules"]
     return str(schedule["interval"])
 
 
 def test_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The DAG runs the job in the clone, every hour and once at a time."""
+    """The DAG runs the job in the clone, every hour, one run at a time."""
     dags, tasks = [], []
 
     @contextlib.contextmanager
@@ -470,7 +470,7 @@ def test_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job runs Meltano's in the clone, every hour, and fails where that fails."""
+    """The job runs Meltano's job in the clone, every hour, and fails if that fails."""
     names = execute(
         block("python", "dagster").text,
         a_clone(tmp_path),
@@ -493,7 +493,7 @@ def test_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_tests_themselves() -> None:
-    """`.ci/run` runs the suite with the very command, so it is not run in itself."""
+    """`.ci/run` uses the same command, so the suite does not run it again."""
     command = block("console", "python3 tests\n").script
     assert command == "python3 tests"
     steps = (ROOT / ".ci" / "run").read_text().splitlines()
@@ -501,7 +501,7 @@ def test_the_tests_themselves() -> None:
 
 
 def test_the_pins_are_renewed(tmp_path: Path) -> None:
-    """The command writes a file of the same form, for every platform."""
+    """The command writes a file of the same format, for every platform."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / ".venv").mkdir()

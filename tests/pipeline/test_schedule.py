@@ -1,4 +1,4 @@
-"""The scheduled extract as a runner runs it: fresh clones, the state kept elsewhere."""
+"""The scheduled extract as on a runner: fresh clones and an external state store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATE_ID = "prod:tap-hubspot-threads-to-target-postgres"
 
 @pytest.fixture(scope="module")
 def clones(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Make two clones, in which nothing is installed before the first test."""
+    """Make two clones, with nothing installed before the first test."""
     folder = tmp_path_factory.mktemp("clones")
     return clone(folder / "one"), clone(folder / "two")
 
@@ -47,14 +47,14 @@ def s3() -> Iterator[S3]:
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
-    """Return the address of a database that no other test loads into."""
+    """Return the address of a database that no other test uses."""
     yield postgres
     with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
         connection.execute("DROP SCHEMA IF EXISTS hubspot CASCADE")
 
 
 class Schedule:
-    """What the repository of a user's has set, and what its runs do."""
+    """The settings of a user's repository, and the runs that use them."""
 
     def __init__(
         self, hubspot: FakeHubSpot, database: str, state: str, s3: S3 | None = None
@@ -68,7 +68,7 @@ class Schedule:
             **AWS,
         }
         self.env = {
-            # HubSpot and S3 are elsewhere for a test; nothing else is different.
+            # In tests, HubSpot and S3 have other addresses; nothing else differs.
             "TAP_HUBSPOT_THREADS_API_URL": hubspot.url,
             **({"AWS_ENDPOINT_URL": s3.url} if s3 else {}),
         }
@@ -79,7 +79,7 @@ class Schedule:
         return job.start(where, self.values, *options, **self.env | env)
 
     def run(self, where: Path, *options: str, code: int = 0, **env: str) -> str:
-        """Run in a clone to the end, and return the log."""
+        """Run in a clone until the end, and return the log."""
         self.hubspot.forget()
         log = finish(self.start(where, *options, **env), code)
         assert TOKEN not in log
@@ -96,14 +96,14 @@ class Schedule:
 
 
 def bookmark(state: t.Any) -> dict[str, t.Any]:
-    """Return the bookmark in what Meltano has stored."""
+    """Return the bookmark in Meltano's stored state."""
     found: dict[str, t.Any]
     found = state["completed"]["singer_state"]["bookmarks"]["threads"]
     return found
 
 
 def change(account: Account) -> int:
-    """Let an hour pass, with a message in some threads and a new thread."""
+    """Let an hour pass in which some threads get a message and one is created."""
     account.clock.advance(hours=1)
     changed = account.live_ids()[:7]
     for thread in changed:
@@ -113,7 +113,7 @@ def change(account: Account) -> int:
 
 
 def in_files(folder: Path) -> dict[str, t.Any]:
-    """Return the states that are kept in a folder."""
+    """Return the states stored in a folder."""
     return {
         str(file.relative_to(folder)): json.loads(file.read_text())
         for file in folder.rglob("state.json")
@@ -131,7 +131,7 @@ def test_a_second_run_in_a_fresh_clone_extracts_only_what_changed(
     database: str,
     tmp_path: Path,
 ) -> None:
-    """All that is kept from one run to the next is the state in its store."""
+    """The state in its store is all that one run passes on to the next."""
     account = Account(size=SIZE, seed=21)
     state = f"s3://{s3.bucket}/meltano" if kind == "s3" else tmp_path.as_uri()
     with FakeHubSpot(account) as hubspot:
@@ -144,7 +144,7 @@ def test_a_second_run_in_a_fresh_clone_extracts_only_what_changed(
         second = hubspot.stats
         assert schedule.differences() == []
     print(f"{kind}: {first}, then {second}")  # `-rP` shows it
-    # Changes and sweep take three pages each, and one for the archived threads.
+    # Changes and sweep take three pages each, archived threads take one.
     assert first["requests"] == 7
     assert second["requests"] == 1
     assert changed <= second["rows"] <= changed + 5, "more than the overlap"
@@ -160,7 +160,7 @@ def test_a_second_run_in_a_fresh_clone_extracts_only_what_changed(
 def test_runs_that_overlap_lose_nothing(
     clones: tuple[Path, Path], database: str, tmp_path: Path
 ) -> None:
-    """At worst rows are written twice: the run that ends last leaves a valid state."""
+    """At worst, rows are written twice. The run that ends last leaves a valid state."""
     account = Account(size=SIZE, seed=22)
     halfway, go_on = threading.Event(), threading.Event()
 
@@ -187,7 +187,7 @@ def test_runs_that_overlap_lose_nothing(
         [(_, stays)] = in_files(tmp_path).items()
         moments = [bookmark(s)["replication_key_value"] for s in (ended_first, stays)]
         newest = max(thread["latestMessageTimestamp"] for thread in account.threads())
-        # The one that ends last began first, and its bookmark stays before that.
+        # The one that ends last began first, so its bookmark is earlier.
         assert moments[0] == newest
         assert moments[1] <= newest
         assert late.differences() == []
@@ -203,7 +203,7 @@ def test_runs_that_overlap_lose_nothing(
 
 
 def test_one_run_at_a_time_where_the_clone_is_kept() -> None:
-    """Two jobs of the workflow never run side by side, and none is cancelled for it."""
+    """Two jobs of the workflow never overlap, and none is canceled."""
     workflow = yaml.safe_load(WORKFLOW.read_text())
     assert workflow["concurrency"] == {"group": "extract", "cancel-in-progress": False}
 
@@ -212,7 +212,7 @@ def test_one_run_at_a_time_where_the_clone_is_kept() -> None:
 def test_a_tap_that_fails_makes_the_job_fail(
     clones: tuple[Path, Path], database: str, tmp_path: Path
 ) -> None:
-    """The job ends with 1, and its log names the remedy."""
+    """The job ends with exit code 1, and its log names the remedy."""
     with FakeHubSpot(Account(size=SIZE, seed=23)) as hubspot:
         schedule = Schedule(hubspot, database, tmp_path.as_uri())
         schedule.values["TAP_HUBSPOT_THREADS_ACCESS_TOKEN"] = "another"
@@ -235,7 +235,7 @@ def test_a_signal_to_the_script_ends_all_of_it(
     database: str,
     tmp_path: Path,
 ) -> None:
-    """Meltano, tap and loader end by themselves, with the documented exit code."""
+    """Meltano, tap and loader all end, with the documented exit code."""
     asked = threading.Event()
 
     def linger(*_: object) -> None:
@@ -253,13 +253,13 @@ def test_a_signal_to_the_script_ends_all_of_it(
 
 
 def test_the_script_asks_for_a_place_for_the_state(clones: tuple[Path, Path]) -> None:
-    """Without it every run would extract everything; nothing is installed before."""
+    """It fails before it installs anything: each run would extract everything."""
     process = Job.of_workflow().start(clones[1], {})
     assert "MELTANO_STATE_BACKEND_URI: is not set" in finish(process, 1)
 
 
 def test_the_script_pins_what_the_tests_run_with() -> None:
-    """The versions in the script are those of the tests' own environment."""
+    """The script uses the same versions as the tests."""
     script = (ROOT / ".github" / "extract.sh").read_text()
     pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", PINS.read_text(), re.MULTILINE))
     for name in ("meltano", "uv"):

@@ -1,4 +1,4 @@
-"""The settings are the same wherever they are written down."""
+"""All files that list the settings agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lock_of(kind: str, plugin: dict[str, t.Any]) -> Path:
 
 
 def test_the_generated_files_are_up_to_date(tmp_path: Path) -> None:
-    """Running the command changes no file: whoever edits a setting has run it."""
+    """The command changes no file, so it was run after the last change of a setting."""
     shutil.copy(ROOT / "README.md", tmp_path)
     python, *arguments = block("console", "tests.support.definitions").script.split()
     assert python == ".venv/bin/python"
@@ -52,7 +52,7 @@ def test_the_generated_files_are_up_to_date(tmp_path: Path) -> None:
 
 
 def test_the_definition_has_every_setting() -> None:
-    """Meltano's definition has all settings, the tap's own first, with their texts."""
+    """Meltano's definition has all settings and their texts, the tap's own first."""
     settings = {setting["name"]: setting for setting in PLUGIN["settings"]}
     assert sorted(settings) == sorted(ALL)
     assert list(settings)[: len(OWN)] == list(OWN)
@@ -66,14 +66,14 @@ def test_the_definition_has_every_setting() -> None:
 
 
 def test_the_definition_asks_for_what_is_needed() -> None:
-    """Each way to authenticate is a group; together they are the secrets."""
+    """Each way to authenticate is a group, and together the groups are the secrets."""
     groups: list[list[str]] = PLUGIN["settings_group_validation"]
     secrets = {name for name, setting in OWN.items() if setting.get("secret")}
     assert {name for group in groups for name in group} == secrets
 
 
 def test_the_definition_names_the_distribution() -> None:
-    """What Meltano installs and starts is what pyproject.toml builds."""
+    """Meltano installs and starts what pyproject.toml builds."""
     distribution = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert PLUGIN["pip_url"] == distribution["name"] == TapHubSpotThreads.name
     assert PLUGIN["executable"] in distribution["scripts"]
@@ -91,12 +91,12 @@ def test_the_main_settings_exist() -> None:
     ("kind", "plugin"), PLUGINS, ids=[plugin["name"] for _, plugin in PLUGINS]
 )
 def test_every_plugin_is_locked(kind: str, plugin: dict[str, t.Any]) -> None:
-    """Each plugin has a lock file, so Meltano never looks for it on its Hub."""
+    """Each plugin has a lock file, so Meltano does not look it up on its Hub."""
     lock = json.loads(lock_of(kind, plugin).read_text())
     assert lock["plugin_type"] == kind
     assert lock["name"] == plugin.get("inherit_from", plugin["name"])
     assert lock.get("variant") == plugin.get("variant")
-    # The tap itself is the one plugin that this project does not install as released.
+    # The tap itself is the only plugin that this project installs from its own source.
     if "pip_url" in plugin and lock["name"] != TapHubSpotThreads.name:
         assert lock["pip_url"] == plugin["pip_url"]
 
@@ -108,7 +108,7 @@ def test_no_lock_file_is_left_over() -> None:
 
 
 def test_the_definition_is_the_same_for_other_projects() -> None:
-    """plugin.yaml has the very content of this project's lock file."""
+    """plugin.yaml has the same content as this project's lock file."""
     [extractor] = [p for k, p in PLUGINS if p["name"] == TapHubSpotThreads.name]
     assert json.loads(lock_of("extractors", extractor).read_text()) == PLUGIN
     assert definitions.plugin_definition() == PLUGIN

@@ -1,4 +1,4 @@
-"""What becomes of rows in a warehouse after they were first loaded."""
+"""Rows in a warehouse after later changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZE = 2_000
 
 
 def change(account: Account) -> list[str]:
-    """Let an hour pass, of a thousand: ten close, five are archived, two purged.
+    """Let an hour pass. Of 1,000 threads, ten close, five are archived, two are purged.
 
     Three get a message. Return the purged ones.
     """
@@ -77,7 +77,7 @@ def test_a_sweep_makes_the_tables_equal_to_the_account(
     for loader, setting in loaders.items():
         for run in (first, hourly, swept):
             project.load(loader, setting, run.messages)
-    # Without ACTIVATE_VERSION nothing tells a table that a thread is gone.
+    # Without ACTIVATE_VERSION, the tables do not learn that a thread is gone.
     gone = {f"thread {thread} is not in the account" for thread in purged}
     for loaded in (
         in_duckdb(project, warehouse, schema="swept"),
@@ -90,7 +90,7 @@ def test_a_sweep_makes_the_tables_equal_to_the_account(
 def test_postgres_deletes_what_a_sweep_did_not_bring(
     project: Project, postgres: str, hard: bool
 ) -> None:
-    """With ACTIVATE_VERSION, purged threads are deleted, or marked as such."""
+    """With ACTIVATE_VERSION, purged threads are deleted or marked."""
     account = Account(size=300, seed=12)
     schema = "hard" if hard else "soft"
     loader = {
@@ -142,7 +142,7 @@ def test_postgres_deletes_what_a_sweep_did_not_bring(
 def test_loaders_that_cannot_read_batches_say_so(
     project: Project, tmp_path: Path, loader: str
 ) -> None:
-    """A loader that does not know BATCH fails, and loses no row in silence."""
+    """A loader that does not support BATCH fails instead of losing rows silently."""
     batch = readme.config("batch_config")
     batch["batch_config"]["storage"]["root"] = tmp_path.as_uri()
     with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
@@ -181,9 +181,9 @@ def test_duckdb_writes_parquet(project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.fresh
 def test_the_pin_of_duckdb_is_needed(tmp_path: Path) -> None:
-    """A later DuckDB loses the first row of a batch, and the loader ends with 0.
+    """A later DuckDB loses the first row of a batch, and the loader exits with 0.
 
-    Once this fails, the pin and what the documentation says of it can go.
+    When this test fails, the pin and its documentation can be removed.
     """
     [loader] = re.findall(r"`(target-duckdb==\S+) duckdb>=1\.0,<1\.3`", readme.TEXT)
     uv = str(Path(sys.executable).with_name("uv"))

@@ -1,4 +1,4 @@
-"""The workflows are valid, safe, and agree with what they stand beside."""
+"""The workflows are valid and safe, and agree with related files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ JOBS = {
     ids=lambda command: " ".join(command[:3]),
 )
 def test_linters(command: list[str]) -> None:
-    """Those who know the formats and their traps find nothing."""
+    """The linters find no problem."""
     program = Path(sys.executable).with_name(command[0])
     done = subprocess.run(
         [program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
@@ -54,7 +54,7 @@ def test_linters(command: list[str]) -> None:
 
 
 def test_every_action_is_pinned() -> None:
-    """An action is named by a full commit with its version beside it, one for each."""
+    """Each action is pinned to one full commit, with its version in a comment."""
     uses: dict[str, set[str]] = {}
     for path in FILES.values():
         for line in re.findall(r"^.*\buses:.*$", path.read_text(), re.MULTILINE):
@@ -67,7 +67,7 @@ def test_every_action_is_pinned() -> None:
 
 
 def test_every_python_is_tested() -> None:
-    """The matrix is the list of Pythons that the package is said to run on."""
+    """The matrix lists the Python versions that the package claims to support."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     said = [
         name.rpartition(" ")[2]
@@ -85,7 +85,7 @@ def test_every_python_is_tested() -> None:
 
 
 def test_the_gate_waits_for_every_job() -> None:
-    """One job stands for all of CI, and is red when any of them is not green."""
+    """One job stands for all of CI, and fails if any other job does not succeed."""
     jobs = WORKFLOWS["ci"]["jobs"]
     assert sorted(jobs["gate"]["needs"]) == sorted(jobs.keys() - {"gate"})
     assert jobs["gate"]["if"] == "always()"
@@ -104,7 +104,7 @@ def test_the_gate_waits_for_every_job() -> None:
 def test_a_job_has_a_limit_and_no_more_rights_than_it_needs(
     workflow: str, job: str
 ) -> None:
-    """Jobs end after a while and may read the code; only publishing may do more."""
+    """Jobs have a time limit and can only read the code; publishing can do more."""
     settings = JOBS[workflow, job]
     assert settings["timeout-minutes"] <= 60
     rights = settings.get("permissions", WORKFLOWS[workflow]["permissions"])
@@ -116,7 +116,7 @@ def test_a_job_has_a_limit_and_no_more_rights_than_it_needs(
 
 
 def test_the_extract_is_given_its_secrets_by_name() -> None:
-    """No value but those of the repository, and the page names each of them."""
+    """All values come from the repository, and the page names each of them."""
     page = PAGES["docs/scheduling.md"]
     [step] = [s for s in JOBS["extract", "extract"]["steps"] if "run" in s]
     for name, value in step["env"].items():
@@ -128,10 +128,10 @@ def test_the_extract_is_given_its_secrets_by_name() -> None:
 
 
 def test_the_schedules_agree() -> None:
-    """Meltano's schedule and the workflow's name the same hour and job."""
+    """Meltano's schedule and the workflow use the same time and job."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text())
     [schedule] = project["schedules"]
-    # YAML 1.1 takes the key `on` for a truth value.
+    # YAML 1.1 reads the key `on` as true.
     triggers = t.cast("dict[t.Any, t.Any]", WORKFLOWS["extract"])[True]
     assert triggers["schedule"] == [{"cron": schedule["interval"]}]
     assert "workflow_dispatch" in triggers

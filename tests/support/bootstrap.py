@@ -1,9 +1,9 @@
-"""The virtual environment that the demo and the tests run in.
+"""The virtual environment of the demo and the tests.
 
-It is made with the standard library and pip alone, in ``.venv``, from the pins in
-``constraints.txt``, and made again only when something it depends on has changed.
+It is created in ``.venv`` with the standard library and pip alone, from the pins in
+``constraints.txt``, and created again only when something it depends on has changed.
 
-Two others can be asked for, ``.venv-oldest`` and ``.venv-newest``: they hold the wheel
+Two others are available, ``.venv-oldest`` and ``.venv-newest``. They contain the wheel
 instead of the working tree, with the oldest or the newest dependencies it allows.
 """
 
@@ -37,13 +37,13 @@ for requirement in requires("tap-hubspot-threads"):
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> t.NoReturn:
-    """Become a command of the environment, in the project's folder."""
+    """Replace this process by a command of the environment, in the project's folder."""
     _become(_Environment(), command, env or {})
 
 
 def run_with(extreme: str, *command: str) -> t.NoReturn:
-    """Become a command where the wheel is, with its oldest or newest dependencies."""
-    # The working tree comes last, or it would be tested instead of the wheel.
+    """Run a command where the wheel has its oldest or newest dependencies."""
+    # The working tree comes last. Otherwise it would be tested instead of the wheel.
     env = {"PYTHONSAFEPATH": "1", "TESTED_WITH": extreme}
     _become(_Environment(extreme), command, env)
 
@@ -54,17 +54,17 @@ def _become(
     environment.make()
     os.chdir(ROOT)
     arguments = [str(environment.bin / command[0]), *command[1:]]
-    # The tests and the demo start many processes. Each would compile all that it
-    # imports where this is set, as in some images of CI.
+    # The tests and the demo start many processes. If this is set, as in some CI images,
+    # each process compiles everything it imports.
     variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **env}
-    if os.name == "nt":  # where a process cannot become another one
+    if os.name == "nt":  # where a process cannot replace itself
         sys.exit(subprocess.call(arguments, env=variables))
-    # Signals then reach the command itself, and nothing is left behind.
+    # Signals then reach the command itself, and no process is left behind.
     os.execve(arguments[0], arguments, variables)
 
 
 class _Environment:
-    """A virtual environment that is made when it is not there, or not up to date."""
+    """A virtual environment that is created if it is missing or out of date."""
 
     def __init__(self, extreme: str | None = None) -> None:
         folder = ROOT / (f".venv-{extreme}" if extreme else ".venv")
@@ -90,10 +90,10 @@ class _Environment:
             sys.exit(f"{name} was not made by this command. Move it out of the way.")
         print(f"Installing the requirements into {name} ...", file=sys.stderr)
         started = time.monotonic()
-        if Path(sys.prefix) != self.folder:  # else this very process runs from it
+        if Path(sys.prefix) != self.folder:  # otherwise this very process runs from it
             venv.create(self.folder, clear=True, symlinks=os.name != "nt")
         self._stamp.write_text("unfinished")
-        # pip alone takes ten times as long as with uv, which Meltano needs anyway.
+        # pip alone takes ten times as long as uv, which Meltano needs anyway.
         with tempfile.TemporaryDirectory() as temporary:
             only_uv = Path(temporary, "uv.txt")
             only_uv.write_text(_pin_of("uv"))
@@ -104,7 +104,7 @@ class _Environment:
         print(f"... done in {time.monotonic() - started:.0f} s.", file=sys.stderr)
 
     def _is_made_by_uv(self) -> bool:
-        """Whether `uv run` has made it, and can make it again."""
+        """Whether `uv run` created it, and can create it again."""
         config = self.folder / "pyvenv.cfg"
         return config.is_file() and "\nuv = " in config.read_text()
 
@@ -124,7 +124,7 @@ class _Environment:
             self._uv_pip("--upgrade", wheel, "--group", f"{project}:dev")
         else:
             self._uv_pip("--resolution", "lowest-direct", "-r", project)
-            # The tools of the tests must do with them, even where they ask for more.
+            # Test tools must accept these versions, even if they require newer ones.
             oldest = temporary / "oldest.txt"
             oldest.write_text(self._run(_DIRECT_DEPENDENCIES))
             overrides = ("--overrides", str(oldest))
@@ -135,7 +135,7 @@ class _Environment:
         Path(folder.strip(), "tests.pth").write_text(f"{ROOT}\n")
 
     def _fingerprint(self) -> str:
-        """Everything that it is made from, the interpreter's own included."""
+        """Return a hash of everything it is made from, including the interpreter."""
         files = [PINS, ROOT / "pyproject.toml"]
         if self.extreme:
             files += sorted(ROOT.glob("tap_hubspot_threads/*.py"))
@@ -156,7 +156,7 @@ class _Environment:
 
 
 def _pin_of(name: str) -> str:
-    """The lines of one package: ``name==version \\``, then its hashes."""
+    """Return the lines of one package: ``name==version \\``, then its hashes."""
     pin = re.search(
         rf"^{name}==.*?(?=^[A-Za-z0-9]|\Z)", PINS.read_text(), re.MULTILINE | re.DOTALL
     )

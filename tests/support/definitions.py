@@ -1,8 +1,9 @@
 """Write every file that repeats the settings: ``python -m tests.support.definitions``.
 
-``tap_hubspot_threads/settings.py`` is the one place where a setting is described. This
-command derives Meltano's definition of the tap, as a lock file for this project and as
-``plugin.yaml`` for others, ``.env.example``, and the tables in ``README.md``.
+``tap_hubspot_threads/settings.py`` is the only place where settings are described. This
+command derives the others: Meltano's definition of the tap, as a lock file for this
+project and as ``plugin.yaml`` for others, ``.env.example``, and the tables in
+``README.md``.
 """
 
 from __future__ import annotations
@@ -68,31 +69,31 @@ ENV_HEADER = """\
 
 
 def types_of(setting: Setting) -> list[str]:
-    """Return a setting's types, without null."""
+    """Return a setting's types without null."""
     types = setting.get("type", "string")
     names = [types] if isinstance(types, str) else types
     return [name for name in names if name != "null"]
 
 
 def kind_of(setting: Setting) -> str:
-    """Return what Meltano calls a setting's type."""
+    """Return Meltano's name for a setting's type."""
     if "enum" in setting:
         return "options"
     if setting.get("format") == "date-time":
         return "date_iso8601"
-    # A list or a number may also be given as text.
+    # A list or a number can also be given as text.
     kind = next((name for name in types_of(setting) if name != "string"), "string")
     # Meltano 4.4 fails on a `decimal` from the environment.
     return {"number": "string"}.get(kind, kind)
 
 
 def choices_of(setting: Setting) -> list[str]:
-    """Return the values that a setting may have, if they are listed."""
+    """Return the values that a setting can have, if they are listed."""
     return [value for value in setting.get("enum", []) if value is not None]
 
 
 def text_of(default: t.Any) -> str:
-    """Return a default as the environment and the tables show it."""
+    """Return a default in the form that the environment and the tables use."""
     if default is None or isinstance(default, str):
         return default or ""
     return json.dumps(default)
@@ -141,7 +142,7 @@ def plugin_definition() -> dict[str, t.Any]:
 
 
 def env_example() -> str:
-    """Return a line for each setting that environment variables can hold."""
+    """Return a line for each setting that an environment variable can hold."""
     lines = [
         f"{'' if name == 'access_token' else '# '}{PREFIX}{name.upper()}="
         f"{text_of(setting.get('default'))}\n"
@@ -170,7 +171,7 @@ def settings_table(names: t.Iterable[str]) -> str:
 
 
 def with_tables(page: str) -> str:
-    """Return a page with its generated tables renewed."""
+    """Return a page with its generated tables updated."""
     tables = {
         "main settings": settings_table(MAIN),
         "other settings": settings_table(name for name in OWN if name not in MAIN),

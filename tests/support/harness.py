@@ -1,4 +1,4 @@
-"""Run the tap as its users do, and read what it prints."""
+"""Run the tap as users do, and read its output."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FIELDS: tuple[str, ...] = tuple(ThreadsStream.schema["properties"])
 
 @dataclasses.dataclass
 class Output:
-    """What one run wrote to stdout, whole lines only, and how it ended."""
+    """What one run wrote to stdout, complete lines only, and how it ended."""
 
     messages: list[Message]
     code: int
@@ -53,15 +53,15 @@ class Output:
 
     @classmethod
     def parse(cls, stdout: bytes | str, code: int, stderr: str = "") -> Output:
-        """Read Singer messages; a last line that was cut off is left out."""
+        """Read Singer messages. An incomplete last line is left out."""
         text = stdout.decode() if isinstance(stdout, bytes) else stdout
-        # Not `splitlines`: JSON text may hold U+2028 and others that it takes for one.
+        # Not `splitlines`: it also splits at U+2028 and others, which JSON may hold.
         whole = text.split("\n")[:-1]
         return cls([json.loads(line) for line in whole], code, stderr)
 
     @property
     def records(self) -> list[Row]:
-        """The rows, in the order they were written."""
+        """The rows, in the order in which they were written."""
         return [m["record"] for m in self.messages if m["type"] == "RECORD"]
 
     @property
@@ -77,12 +77,12 @@ class Output:
 
     @property
     def errors(self) -> list[str]:
-        """The messages that were logged as errors."""
+        """The messages logged as errors."""
         return self._logged("ERROR")
 
     @property
     def warnings(self) -> list[str]:
-        """The messages that were logged as warnings."""
+        """The messages logged as warnings."""
         return self._logged("WARNING")
 
     def _logged(self, level: str) -> list[str]:
@@ -91,10 +91,10 @@ class Output:
 
 
 def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
-    """Return a configuration for a fake HubSpot that answers without faults.
+    """Return a configuration for a fake HubSpot that responds without faults.
 
-    One request after the other, so that a test knows which is which; tests of what
-    happens side by side say so.
+    It sends one request at a time, so that tests know the order of requests. Tests of
+    concurrency set the number themselves.
     """
     return {
         "max_parallel_requests": 1,
@@ -106,9 +106,9 @@ def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def written(row: Row) -> Row:
-    """Return what the tap should write for a row of the account.
+    """Return the row that the tap should write for a row of the account.
 
-    All fields, date-times in fixed width, null for what is absent.
+    It has all fields, date-times in fixed width, and null for missing values.
     """
     expected: Row = dict.fromkeys(FIELDS)
     for name, value in row.items():
@@ -133,10 +133,10 @@ def start_tap(
     stdout: t.Any = subprocess.PIPE,
     program: tuple[str, ...] = ("-m", "tap_hubspot_threads"),
 ) -> subprocess.Popen[bytes]:
-    """Start the command line with its files in a directory of the test's.
+    """Start the command line with its files in the test's directory.
 
-    A text is written to its file as it is, None makes no file. `program` is what
-    Python is told to run.
+    Text is written to its file as is, and None creates no file. `program` is the code
+    or module that Python runs.
     """
     options = _files(directory, config=config, state=state, catalog=catalog)
     return subprocess.Popen(
@@ -148,7 +148,7 @@ def start_tap(
 
 
 def _files(directory: Path, **contents: t.Any) -> list[str]:
-    """Write the files that are given to the command; return its options."""
+    """Write the files for the command, and return its options."""
     options: list[str] = []
     for name, content in contents.items():
         if content is not None:
@@ -168,7 +168,7 @@ def run_tap(directory: Path, config: t.Any, *arguments: str, **kwargs: t.Any) ->
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would change a run."""
+    """Return the environment without variables that would change a run."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -186,16 +186,16 @@ def run_here(
     catalog: dict[str, t.Any] | None = None,
     began: int | None = None,
 ) -> Output:
-    """Run the tap in this process: the same messages without a second of start-up.
+    """Run the tap in this process: the same messages, without a second of startup.
 
     Args:
         config: The settings.
-        state: Left as it is.
-        catalog: The catalog, that of discovery without one.
-        began: When the run begins by the tap's clock, in milliseconds; now if None.
+        state: The state, which is not modified.
+        catalog: The catalog; by default, that of discovery.
+        began: When the run begins by the tap's clock, in milliseconds; None for now.
 
     Raises:
-        Exception: What the command would have turned into a line on stderr.
+        Exception: The error that the command would report on stderr.
     """
     with captured_stdout() as stdout:
         tap = (clocked(began) if began is not None else TapHubSpotThreads)(
@@ -208,7 +208,7 @@ def run_here(
 
 
 def clocked(began: int) -> type[TapHubSpotThreads]:
-    """Return the tap with a clock that stands at some milliseconds."""
+    """Return the tap with a clock that is set to some milliseconds."""
     return type("Clocked", (TapHubSpotThreads,), {"initialized_at": began})
 
 
@@ -245,20 +245,20 @@ def run_command_here(
 
 @contextlib.contextmanager
 def captured_stdout(raw: io.BytesIO | None = None) -> Iterator[io.BytesIO]:
-    """Take what is written to stdout, as bytes."""
+    """Capture stdout as bytes."""
     raw = io.BytesIO() if raw is None else raw
     wrapper = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
     try:
         with contextlib.redirect_stdout(wrapper):
             yield raw
     finally:
-        wrapper.detach()  # else the wrapper closes the bytes when it is collected
+        wrapper.detach()  # otherwise the wrapper closes the bytes when collected
 
 
 def missing_at_states(output: Output, rows: Iterable[Row]) -> set[str]:
-    """Return the threads that a STATE covers although they were not written before.
+    """Return the threads that a STATE covers although they were not written before it.
 
-    A bookmark says that all threads older than it are in the warehouse.
+    A bookmark says that all older threads are in the warehouse.
     """
     latest = {row["id"]: row.get("latestMessageTimestamp") for row in rows}
     written_before: set[str] = set()
@@ -280,7 +280,7 @@ def by_id(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def discover() -> dict[str, t.Any]:
-    """Return the catalog of `--discover`, as a dict of its own."""
+    """Return the catalog of `--discover` as a new dict."""
     tap = TapHubSpotThreads(validate_config=False, setup_mapper=False)
     catalog: dict[str, t.Any] = json.loads(tap.catalog_json_text)
     return catalog
@@ -299,7 +299,7 @@ def select(*deselected: str, method: str | None = None) -> dict[str, t.Any]:
 
 
 class StillClock:
-    """A clock that only sleeping moves on, so that a test waits for nothing."""
+    """A clock that only moves when something sleeps, so that tests do not wait."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -310,12 +310,12 @@ class StillClock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Take note of a wait, which is then over."""
+        """Record a wait, which ends at once."""
         self.waits.append(seconds)
         self.now += seconds
 
     def share_with_tap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Make the tap take it for the world's clock, and sleep by it."""
+        """Make the tap use this clock to tell the time and to sleep."""
         monkeypatch.setattr(time, "sleep", self.sleep)
         for function in (OAuthToken.__init__, RateLimiter.__init__, retry.waits):
             defaults = function.__kwdefaults__
@@ -324,7 +324,7 @@ class StillClock:
 
 
 def oauth_settings(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
-    """Return a configuration with the app's credential in place of a token."""
+    """Return a configuration with the app's credential instead of a token."""
     app = hubspot.oauth
     return (
         settings(
@@ -339,7 +339,7 @@ def oauth_settings(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
 
 
 def secrets_of(hubspot: FakeHubSpot) -> list[str]:
-    """Return every value that a run against this server must not show."""
+    """Return every value that a run against this server must not print."""
     app = hubspot.oauth
     forms = (dict(parse_qsl(r.body.decode())) for r in hubspot.token_requests)
     sent = [form.get("refresh_token", "") for form in forms]
@@ -350,7 +350,7 @@ def secrets_of(hubspot: FakeHubSpot) -> list[str]:
 
 @contextlib.contextmanager
 def captured_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
-    """Take what any library logs in this process, as the command would print it."""
+    """Capture the log of all libraries in this process, as the command prints it."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(ConsoleFormatter())
@@ -366,9 +366,9 @@ def captured_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
 
 
 class Wire(socketserver.ThreadingTCPServer):
-    """Answers each connection with any bytes at all, and closes it.
+    """A server that answers each connection with arbitrary bytes, and closes it.
 
-    What no HTTP server would send can be sent here.
+    It can send what no HTTP server would send.
     """
 
     daemon_threads = True
@@ -377,18 +377,18 @@ class Wire(socketserver.ThreadingTCPServer):
     def __init__(self, answer: Callable[[int, bytes], bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _WireHandler)
         self.answer = answer
-        """Called with the number of the request, from 1, and its head and body."""
+        """Called with the number of the request, from 1, and with its head and body."""
         self.requests: list[bytes] = []
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     @override
     def __enter__(self) -> t.Self:
-        """Serve to the end of the block."""
+        """Serve until the end of the block."""
         self._thread.start()
         return self
 
@@ -418,7 +418,7 @@ class _WireHandler(socketserver.StreamRequestHandler):
 
 
 def http(body: bytes, status: str = "200 OK", headers: tuple[bytes, ...] = ()) -> bytes:
-    """Return a whole answer of HTTP/1.1, as it goes over the wire."""
+    """Return a complete HTTP/1.1 response as it is sent over the network."""
     lines = (
         b"HTTP/1.1 " + status.encode(),
         b"Content-Type: application/json",

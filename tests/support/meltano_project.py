@@ -1,6 +1,6 @@
-"""A copy of this project with its plugins installed, and what its loaders loaded.
+"""A copy of this project with its plugins installed, and the rows its loaders wrote.
 
-Runs happen in the copy, so that the working tree stays as it is.
+Runs happen in the copy, so that the working tree does not change.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Project:
 
     Attributes:
         root: Its folder.
-        state: What keeps the state of one test's runs from that of another's.
+        state: Suffix that separates the states of different tests.
     """
 
     root: Path
@@ -85,7 +85,7 @@ class Project:
         return project
 
     def meltano(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run Meltano to its end; its log is in ``stdout``."""
+        """Run Meltano until it ends. Its log is in ``stdout``."""
         return subprocess.run(
             [Path(sys.executable).parent / "meltano", *arguments],
             cwd=self.root,
@@ -99,7 +99,7 @@ class Project:
         )
 
     def run(self, *blocks: str, **env: str) -> str:
-        """Run jobs or plugins, which must succeed, and return the log."""
+        """Run jobs or plugins, check that they succeed, and return the log."""
         done = self.meltano("run", *blocks, **env)
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -107,14 +107,14 @@ class Project:
     def load(
         self, loader: str, config: dict[str, t.Any], messages: Iterable[Row]
     ) -> None:
-        """Load messages, which must succeed."""
+        """Load messages, and check that this succeeds."""
         done = self.try_to_load(loader, config, messages)
         assert done.returncode == 0, done.stdout
 
     def try_to_load(
         self, loader: str, config: dict[str, t.Any], messages: Iterable[Row]
     ) -> subprocess.CompletedProcess[str]:
-        """Give messages to a loader as Meltano does, without Meltano's own seconds."""
+        """Pass messages to a loader as Meltano does, without the time Meltano takes."""
         path = self.root / f"{loader}.json"
         path.write_text(json.dumps(config))
         program = self.root / f".meltano/loaders/{loader}/venv/bin/{loader}"
@@ -146,7 +146,7 @@ class Project:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without what would change a run of Meltano's."""
+    """Return the environment without variables that would change a run of Meltano."""
     prefixes = ("MELTANO_", "TAP_HUBSPOT_", "TARGET_", "REPORT_")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
     return inherited | {
@@ -182,7 +182,7 @@ def in_jsonl(path: Path) -> list[Row]:
 def in_csv(folder: Path) -> list[Row]:
     """Return the rows of CSV files, oldest file first, in the tap's form.
 
-    CSV has one form for null and for an empty text, taken for null here.
+    CSV writes null and empty text the same way. Here, both are null.
     """
     rows: list[Row] = []
     for path in sorted(folder.glob("threads-*.csv")):
@@ -213,7 +213,7 @@ def in_postgres(uri: str, schema: str = "hubspot") -> list[Row]:
     rows = [dict(zip(FIELDS, row, strict=True)) for row in loaded]
     for row in rows:
         for name in TIMESTAMPS:
-            # The columns are without a time zone, and hold UTC.
+            # The columns have no time zone, and hold UTC.
             row[name] = utc(row[name].replace(tzinfo=dt.UTC)) if row[name] else None
     return rows
 
@@ -232,18 +232,18 @@ print(json.dumps(results, default=str))
 
 
 def select_duckdb(project: Project, path: Path, *queries: str) -> list[list[Row]]:
-    """Return the rows that each query finds, all at one moment; dates are texts."""
+    """Return the rows of each query, all at one point in time, with dates as text."""
     results: list[list[Row]] = json.loads(project.duckdb(_SELECT, path, *queries))
     for row in itertools.chain.from_iterable(results):
         for name, value in row.items():
-            # Columns of JSON come as texts.
+            # JSON columns are returned as text.
             if isinstance(value, str) and value.startswith("{"):
                 row[name] = json.loads(value)
     return results
 
 
 def select_postgres(uri: str, *queries: str) -> list[list[Row]]:
-    """Return the rows that each query finds, all at one moment; dates are texts."""
+    """Return the rows of each query, all at one point in time, with dates as text."""
     with psycopg.connect(uri.replace("+psycopg", ""), row_factory=dict_row) as database:
         found = []
         for query in queries:

@@ -1,4 +1,4 @@
-"""The fenced blocks of the documentation, and how the commands among them are run."""
+"""The fenced blocks of the documentation, and how their commands are run."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Block:
     """A fenced block.
 
     Attributes:
-        language: What stands beside its first fence.
-        text: What is between the fences.
+        language: The word after its first fence.
+        text: The text between the fences.
         page: The path of its page.
     """
 
@@ -54,7 +54,7 @@ class Block:
 
     @property
     def script(self) -> str:
-        """The lines that a user types at `$`, with those that continue them."""
+        """The lines that a user types after `$`, and their continuation lines."""
         lines = self.text.splitlines()
         typed = [
             line.removeprefix("$ ")
@@ -65,7 +65,7 @@ class Block:
 
     @property
     def output(self) -> list[str]:
-        """The lines that are shown as printed; `[...]` stands for any."""
+        """The lines of output that are shown; `[...]` stands for any lines."""
         return [
             line for line in self.text.splitlines() if not line.startswith(("$ ", " "))
         ]
@@ -81,22 +81,22 @@ BLOCKS = [
 
 
 def block(language: str, containing: str, number: int = 0) -> Block:
-    """Return the block of a language that contains a text; the first, if not told."""
+    """Return the block of a language that contains a text, by default the first one."""
     found = [b for b in BLOCKS if b.language == language and containing in b.text]
     return found[number]
 
 
 def config(containing: str) -> dict[str, t.Any]:
-    """Return the tap's settings from the one block for meltano.yml with a text."""
+    """Return the tap's settings from the meltano.yml block that contains a text."""
     example = yaml.safe_load(block("yaml", containing).text)
     settings: dict[str, t.Any] = example["config"]
     return settings
 
 
 def type_in(folder: Path, block: Block, **env: str) -> str:
-    """Type a block's commands into a shell, and return what is printed.
+    """Run a block's commands in a shell, and return what they print.
 
-    `uv run` uses the environment of the tests, and so has nothing to install.
+    `uv run` uses the environment of the tests, so it installs nothing.
     """
     uv = {"UV_PROJECT_ENVIRONMENT": sys.prefix, "UV_NO_SYNC": "true"}
     path = [os.path.dirname(sys.executable), os.environ["PATH"]]  # noqa: PTH120
@@ -116,9 +116,9 @@ def type_in(folder: Path, block: Block, **env: str) -> str:
 
 
 def with_venv(project: Project) -> Path:
-    """Give a copy of the project the `.venv` that its commands are made from.
+    """Give a copy of the project the `.venv` that its commands expect.
 
-    It is the one that the tests run in, so that nothing has to be installed again.
+    It is the environment of the tests, so that nothing has to be installed again.
     """
     folder = project.root / ".venv"
     if not folder.exists():
@@ -136,7 +136,7 @@ def with_venv(project: Project) -> Path:
 
 
 def is_shown(printed: str, shown: list[str]) -> bool:
-    """Whether lines were printed as they are shown; how long it took is left aside."""
+    """Return whether lines were printed as shown, apart from how long a run took."""
     duration = re.compile(r"\d+\.\d s$")
     pattern = "".join(
         r"(?:.*\n)*" if line == "[...]" else re.escape(duration.sub("# s", line)) + "\n"

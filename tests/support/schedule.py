@@ -32,7 +32,7 @@ AWS = {
 
 
 def clone(target: Path) -> Path:
-    """Make what a fresh clone of the working tree would be, were it committed."""
+    """Make a fresh clone of the working tree, as if it were committed."""
     command = ["git", "clone", "--quiet", "--no-tags", ROOT.as_uri(), str(target)]
     in_git = (ROOT / ".git").exists() and shutil.which("git") is not None
     if not in_git or subprocess.call(command):
@@ -54,7 +54,7 @@ def clone(target: Path) -> Path:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without what Python has compiled."""
+    """Copy a file, or a folder without compiled Python files."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -64,11 +64,11 @@ def copy(source: Path, target: Path) -> None:
 
 @dataclasses.dataclass
 class Job:
-    """The step of the workflow that extracts, as a runner would start it.
+    """The extract step of the workflow, as a runner would start it.
 
     Attributes:
         command: Its `run`.
-        env: Its `env`, with expressions in it.
+        env: Its `env`, including expressions.
     """
 
     command: str
@@ -76,7 +76,7 @@ class Job:
 
     @classmethod
     def of_workflow(cls) -> Job:
-        """Read it from the workflow's file."""
+        """Read it from the workflow file."""
         workflow = yaml.safe_load(WORKFLOW.read_text())
         [step] = [s for s in workflow["jobs"]["extract"]["steps"] if "run" in s]
         return cls(step["run"], {k: str(v) for k, v in step["env"].items()})
@@ -84,13 +84,13 @@ class Job:
     def start(
         self, clone: Path, values: dict[str, str], *options: str, **env: str
     ) -> subprocess.Popen[str]:
-        """Start it in a clone; its log is in ``stdout``.
+        """Start it in a clone. Its log is in ``stdout``.
 
         Args:
-            clone: Where the runner has checked out the repository.
+            clone: The folder into which the runner checked out the repository.
             values: The repository's secrets and variables.
             options: Further arguments of the script.
-            env: What the machine's environment holds besides.
+            env: Other environment variables of the machine.
         """
 
         def value_of(expression: re.Match[str]) -> str:
@@ -111,7 +111,7 @@ class Job:
 
 
 def as_on_a_runner() -> dict[str, str]:
-    """Leave out what this machine may know of an S3, and the log of the demo."""
+    """Return the environment without AWS variables and the log format of the demo."""
     return {
         name: value
         for name, value in environment().items()
@@ -120,11 +120,11 @@ def as_on_a_runner() -> dict[str, str]:
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    """Wait for a run to end with an exit code, and return its log."""
+    """Wait until a run ends with an exit code, and return its log."""
     try:
         log, _ = process.communicate(timeout=240)
     finally:
-        with contextlib.suppress(ProcessLookupError):  # nothing of it is left
+        with contextlib.suppress(ProcessLookupError):  # all of its processes have ended
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == code, log
     return log
@@ -132,10 +132,10 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
 
 @dataclasses.dataclass
 class S3:
-    """An S3 of this machine's own, with one bucket.
+    """A local S3 server with one bucket.
 
     Attributes:
-        url: Where it answers.
+        url: Its address.
         bucket: The bucket's name.
     """
 
@@ -146,7 +146,7 @@ class S3:
     @classmethod
     @contextlib.contextmanager
     def serve(cls, bucket: str) -> Iterator[S3]:
-        """Serve it on loopback to the end of the block, in a process of its own."""
+        """Serve it on loopback until the end of the block, in a separate process."""
         process = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
             stdout=subprocess.DEVNULL,
@@ -158,7 +158,7 @@ class S3:
                 log = process.stderr
                 assert log is not None
                 url = next(line.split()[-1] for line in log if "Running on" in line)
-                # Anybody's: the server checks no signature, but refuses who has none.
+                # Any credential works: the server requires a signature, but ignores it.
                 session.headers["Authorization"] = (
                     "AWS4-HMAC-SHA256 "
                     "Credential=anybody/20260101/us-east-1/s3/aws4_request, "
@@ -171,7 +171,7 @@ class S3:
                 process.terminate()
 
     def objects(self) -> dict[str, t.Any]:
-        """Return what the bucket holds: JSON, by its key."""
+        """Return the contents of the bucket: JSON by key."""
         listed = self._session.get(f"{self.url}/{self.bucket}?list-type=2")
         keys = re.findall(r"<Key>(.+?)</Key>", listed.text)
         return {

@@ -1,4 +1,4 @@
-"""The catalog: what `--discover` offers, and what a selection in it does."""
+"""The catalog: what `--discover` offers, and what a selection does."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def schema() -> dict[str, t.Any]:
 
 
 def all_fields() -> list[tuple[str, dict[str, t.Any]]]:
-    """Return every field, nested ones too, with its schema."""
+    """Return every field, including nested ones, with its schema."""
     found = []
     for name, field in schema()["properties"].items():
         found.append((name, field))
@@ -61,13 +61,13 @@ def all_fields() -> list[tuple[str, dict[str, t.Any]]]:
 
 
 def test_the_catalog_is_as_it_was() -> None:
-    """Columns of people's warehouses do not change unless somebody means them to."""
+    """Columns in users' warehouses do not change by accident."""
     expected = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     assert discover() == expected, f"if this is meant: {RENEWAL}"
 
 
 def test_the_stream_is_a_table_of_facts() -> None:
-    """One stream, keyed by the id and replicated by the latest message."""
+    """The one stream has the key `id` and replicates by the latest message."""
     (stream,) = discover()["streams"]
     assert stream["tap_stream_id"] == stream["stream"] == "threads"
     assert stream["key_properties"] == ["id"]
@@ -76,7 +76,7 @@ def test_the_stream_is_a_table_of_facts() -> None:
 
 
 def test_the_fields_are_those_of_the_api_under_their_own_names() -> None:
-    """All fifteen fields of HubSpot's reference, none more."""
+    """The schema has exactly the fifteen fields of HubSpot's reference."""
     assert set(FIELDS) == FIELDS_OF_THE_API
     associations = schema()["properties"]["threadAssociations"]
     assert set(associations["properties"]) == {"associatedTicketId"}
@@ -84,7 +84,7 @@ def test_the_fields_are_those_of_the_api_under_their_own_names() -> None:
 
 @pytest.mark.parametrize(("name", "field"), all_fields())
 def test_every_field_is_described(name: str, field: dict[str, t.Any]) -> None:
-    """A description is a sentence, so that a warehouse can show it."""
+    """Each description is a sentence that a warehouse can show."""
     description = field["description"]
     assert description[0].isupper(), name
     assert description.endswith("."), name
@@ -92,7 +92,7 @@ def test_every_field_is_described(name: str, field: dict[str, t.Any]) -> None:
 
 @pytest.mark.parametrize(("name", "field"), all_fields())
 def test_every_field_has_its_type(name: str, field: dict[str, t.Any]) -> None:
-    """Ids are strings, moments have their format, and all but `id` may be null."""
+    """IDs are strings, moments have a format, and all fields but `id` can be null."""
     kinds = {"archived": "boolean", "spam": "boolean", "threadAssociations": "object"}
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
     nullable = set() if name == "id" else {"null"}
@@ -102,12 +102,12 @@ def test_every_field_has_its_type(name: str, field: dict[str, t.Any]) -> None:
 
 
 def test_only_the_id_is_required() -> None:
-    """A target makes every other column nullable."""
+    """So a target makes every other column nullable."""
     assert schema()["required"] == ["id"]
 
 
 def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
-    """No message but the state it was given, no request, and success."""
+    """The run sends no request, only writes the state it was given, and succeeds."""
     catalog = discover()
     for entry in catalog["streams"][0]["metadata"]:
         if not entry["breadcrumb"]:
@@ -124,7 +124,7 @@ def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(FIELDS_OF_THE_API - KEYS))
 def test_a_deselected_field_is_not_written(name: str) -> None:
-    """Every field but the keys can be left out; the rest stays, in its order."""
+    """Every field except the keys can be left out; the others stay in order."""
     with FakeHubSpot(Account(size=3), token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url), catalog=select(name))
     (found,) = {tuple(row) for row in output.records}
@@ -134,7 +134,7 @@ def test_a_deselected_field_is_not_written(name: str) -> None:
 
 @pytest.mark.parametrize("inclusion", ["automatic", "available", "unsupported", None])
 def test_the_keys_are_written_whatever_the_catalog_says(inclusion: str | None) -> None:
-    """Without them a row could not be loaded, and the next run not go on."""
+    """Without the keys, rows cannot be loaded and the next run cannot continue."""
     catalog = select(*FIELDS)
     for entry in catalog["streams"][0]["metadata"]:
         if entry["breadcrumb"] and entry["breadcrumb"][-1] in KEYS:
@@ -148,7 +148,7 @@ def test_the_keys_are_written_whatever_the_catalog_says(inclusion: str | None) -
 
 
 def test_a_nested_field_can_be_deselected() -> None:
-    """The object stays, empty, where its only member is left out."""
+    """The object stays, but is empty if its only member is deselected."""
     account = Account(size=20, shape=Shape(tickets=1.0))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url), catalog=select("associatedTicketId"))
@@ -156,7 +156,7 @@ def test_a_nested_field_can_be_deselected() -> None:
 
 
 def test_the_schema_message_is_the_catalogs(tmp_path: Path) -> None:
-    """What is announced to a target is what the catalog promised."""
+    """The SCHEMA message has the same schema as the catalog."""
     with FakeHubSpot(Account(size=1), token=TOKEN) as hubspot:
         output = run_tap(tmp_path, settings(hubspot.url), catalog=select())
     first = output.messages[0]
@@ -176,7 +176,7 @@ def test_the_schema_message_is_the_catalogs(tmp_path: Path) -> None:
 def test_a_catalog_that_asks_for_the_impossible_is_refused(
     tmp_path: Path, change: dict[str, str], said: str
 ) -> None:
-    """Another replication key or method would be a silent loss of threads."""
+    """Another replication key or method would silently lose threads."""
     catalog = select()
     catalog["streams"][0] |= change
     with FakeHubSpot(Account(size=1), token=TOKEN) as hubspot:

@@ -1,4 +1,4 @@
-"""When it goes wrong: how a run ends, what it says, and that the next one goes on."""
+"""Failures: how a run ends, what it reports, and that the next one continues."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BOUND = "latestMessageTimestampAfter"
 CANARY = "the words of a customer"
 PAGE = 10
 FIRST, MIDDLE = 1, 3
-"""Numbers of the request that fails: before any row, and after two pages of them."""
+"""Number of the request that fails: before any row, and after two pages."""
 
 
 @pytest.fixture
@@ -59,23 +59,23 @@ def account() -> Account:
 
 @pytest.fixture
 def hubspot(account: Account) -> Iterator[FakeHubSpot]:
-    """The account, served."""
+    """A server for this account."""
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         yield hubspot
 
 
 def config(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
-    """Return settings for pages of ten and very little patience."""
+    """Return settings with pages of ten rows and a short retry budget."""
     return settings(hubspot.url, page_size=PAGE, max_retry_seconds=0.2) | more
 
 
 def assert_it_failed_well(
     output: Output, hubspot: FakeHubSpot, *, at: int, says: tuple[str, ...]
 ) -> None:
-    """Check all that is promised of a run which fails at a request.
+    """Check all guarantees for a run that fails at a request.
 
-    One line that names cause and remedy, nothing that should not be seen, every row
-    of the pages before, and a STATE from which the next run completes the account.
+    One line names cause and remedy, nothing private is shown, all rows of the earlier
+    pages are written, and the next run completes the account from the last STATE.
     """
     assert output.code == 1
     (line,) = output.errors
@@ -87,7 +87,7 @@ def assert_it_failed_well(
 
 
 def assert_nothing_leaks(output: Output) -> None:
-    """Check that neither token nor content nor traceback is in what was printed."""
+    """Check that the output has no token, content or traceback."""
     printed = output.stderr + json.dumps(output.messages)
     assert TOKEN not in printed
     assert CANARY not in printed
@@ -95,7 +95,7 @@ def assert_nothing_leaks(output: Output) -> None:
 
 
 def assert_the_next_run_completes(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that STATE is honest and that the next run brings what is missing."""
+    """Check that STATE is correct, and that the next run writes what is missing."""
     truth = {row["id"]: written(row) for row in hubspot.account.threads()}
     assert missing_at_states(output, truth.values()) == set()
     hubspot.faults.clear()
@@ -119,9 +119,9 @@ def assert_it_ends_at_once(
     at: int,
     ahead: int = 0,
 ) -> None:
-    """Run into a fault and check that nobody asks again, and what is said.
+    """Run into a fault, and check that the tap does not retry, and what it reports.
 
-    `ahead`: how many further pages may have been asked for by then.
+    `ahead`: how many more pages may have been requested by then.
     """
     hubspot.faults.add(fault, since=at)
     output = run_command_here(directory, config(hubspot))
@@ -133,7 +133,7 @@ def assert_it_ends_at_once(
 
 
 def refusal(status: int, category: str, message: str, **more: t.Any) -> Fault:
-    """Return HubSpot's refusal, with a customer's words wherever they could be."""
+    """Return HubSpot's error response, with private text in every possible place."""
     more |= {"errors": [{"message": CANARY, "context": {"who": [CANARY]}}]}
     refused = RefusalError(status, category, message, subCategory=CANARY, **more)
     refused.body["correlationId"] = "c0ffee-1"
@@ -176,7 +176,7 @@ REFUSALS: dict[str, tuple[Fault, tuple[str, ...]]] = {
 def test_a_refusal_ends_the_run_with_cause_and_remedy(
     tmp_path: Path, hubspot: FakeHubSpot, name: str, at: int
 ) -> None:
-    """Status, category, message and correlation id, and the setting to look at."""
+    """The line shows status, category, message, correlation ID and the setting."""
     assert_it_ends_at_once(tmp_path, hubspot, *REFUSALS[name], at=at)
 
 
@@ -184,7 +184,7 @@ def test_a_refusal_ends_the_run_with_cause_and_remedy(
 def test_the_command_tells_a_refusal(
     tmp_path: Path, hubspot: FakeHubSpot, name: str
 ) -> None:
-    """The same of the command itself, as a shell runs it."""
+    """The same for the command itself, as a shell runs it."""
     fault, says = REFUSALS[name]
     hubspot.faults.add(fault, since=MIDDLE)
     output = run_tap(tmp_path, config(hubspot))
@@ -194,7 +194,7 @@ def test_the_command_tells_a_refusal(
 def test_the_real_refusals_are_told_as_well(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """A wrong token, one without the scope, and a version that nobody serves."""
+    """A wrong token, a token without the scope, and an unknown version."""
     for changes, named in (
         ({"access_token": "another"}, ("401", "`access_token`")),
         (
@@ -212,7 +212,7 @@ def test_the_real_refusals_are_told_as_well(
 def test_a_token_that_is_revoked_in_mid_run_is_told(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """The pages before are kept, and the next run goes on with another token."""
+    """Earlier pages are kept, and the next run continues with another token."""
 
     def revoke(number: int, _: SeenRequest) -> None:
         hubspot.token = TOKEN if number < MIDDLE else "another"
@@ -227,7 +227,7 @@ def test_a_token_that_is_revoked_in_mid_run_is_told(
 def test_an_app_without_the_scope_is_told_its_own_settings(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """Whoever uses OAuth has no `access_token` to look at."""
+    """With OAuth, the error does not refer to `access_token`."""
     app = hubspot.oauth
     app.scoped = False
     credential = {
@@ -265,7 +265,7 @@ def test_an_app_without_the_scope_is_told_its_own_settings(
 def test_a_refusal_of_any_form_is_one_safe_line(
     tmp_path: Path, hubspot: FakeHubSpot, body: t.Any, shown: str
 ) -> None:
-    """What is quoted is short, in one line, text, and without the token."""
+    """The quoted text is short, on one line, printable, and without the token."""
     text = json.dumps(body).encode()
     hubspot.faults.add(Fault.status(403, text), since=FIRST)
     output = run_command_here(tmp_path, config(hubspot))
@@ -278,7 +278,7 @@ def test_a_refusal_of_any_form_is_one_safe_line(
 def test_a_redirect_is_not_followed(
     tmp_path: Path, hubspot: FakeHubSpot, status: int
 ) -> None:
-    """The token goes to `api_url` only, whatever an answer says."""
+    """The token only goes to `api_url`, whatever a response says."""
     with FakeHubSpot(hubspot.account, token=TOKEN) as elsewhere:
         path = "/conversations/conversations/2026-09-beta/threads"
         fault = Fault.redirect(f"{elsewhere.url}{path}", status)
@@ -289,11 +289,11 @@ def test_a_redirect_is_not_followed(
     assert_it_failed_well(output, hubspot, at=MIDDLE, says=says)
 
 
-# Answers that cannot be read.
+# Responses that cannot be read.
 
 
 def changed(change: Callable[[Body], object]) -> Fault:
-    """Return an answer in which something is not as it should be."""
+    """Return a response with something changed."""
 
     def edit(body: Body) -> None:
         for row in body["results"]:
@@ -367,7 +367,7 @@ def test_json_that_is_no_page_ends_the_run(
     tmp_path: Path, hubspot: FakeHubSpot, name: str, at: int
 ) -> None:
     """It is never taken for "no threads", and no row of such a page is written."""
-    # A page is converted while the next one is on its way.
+    # A page is converted while the next one is being fetched.
     ahead = 1 if name.startswith("a row") else 0
     assert_it_ends_at_once(tmp_path, hubspot, *UNREADABLE[name], at=at, ahead=ahead)
 
@@ -378,14 +378,14 @@ def test_json_that_is_no_page_ends_the_run(
 def test_the_command_tells_what_it_cannot_read(
     tmp_path: Path, hubspot: FakeHubSpot, name: str
 ) -> None:
-    """The same of the command itself."""
+    """The same for the command itself."""
     fault, says = UNREADABLE[name]
     hubspot.faults.add(fault, since=MIDDLE)
     output = run_tap(tmp_path, config(hubspot))
     assert_it_failed_well(output, hubspot, at=MIDDLE, says=says)
 
 
-# Faults that do not pass.
+# Permanent faults.
 
 LASTING: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "html": (
@@ -418,7 +418,7 @@ LASTING: dict[str, tuple[Fault, tuple[str, ...]]] = {
 def test_a_fault_that_lasts_ends_the_run(
     tmp_path: Path, hubspot: FakeHubSpot, name: str
 ) -> None:
-    """After the time that a run may wait, one line tells the fault and the setting."""
+    """When the time for retries is over, one line names the fault and the setting."""
     fault, says = LASTING[name]
     hubspot.faults.add(fault, since=MIDDLE)
     patience = 0.3 if name == "silence" else 30
@@ -434,7 +434,7 @@ def test_a_fault_that_lasts_ends_the_run(
 def test_the_command_tells_a_fault_that_lasts(
     tmp_path: Path, hubspot: FakeHubSpot, name: str
 ) -> None:
-    """The same of the command itself, from the first request on."""
+    """The same for the command itself, from the first request on."""
     fault, says = LASTING[name]
     hubspot.faults.add(fault, since=FIRST)
     patience = 0.3 if name == "silence" else 30
@@ -447,7 +447,7 @@ def test_the_command_tells_a_fault_that_lasts(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_connection_that_never_comes_up_is_told(tmp_path: Path, scheme: str) -> None:
-    """Refused or no TLS: the line names the address, and the setting that holds it."""
+    """If it is refused or has no TLS, the line names the address and its setting."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     url = f"{scheme}://127.0.0.1:{port}"
@@ -461,7 +461,7 @@ def test_a_connection_that_never_comes_up_is_told(tmp_path: Path, scheme: str) -
 
 
 def test_a_server_without_tls_is_told(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """Https to a port that speaks http: a line that says so, not a traceback."""
+    """HTTPS to a port that speaks HTTP fails with a clear line, not a traceback."""
     url = hubspot.url.replace("http:", "https:")
     output = run_command_here(tmp_path, settings(url, max_retry_seconds=0.2))
     assert output.code == 1
@@ -470,14 +470,14 @@ def test_a_server_without_tls_is_told(tmp_path: Path, hubspot: FakeHubSpot) -> N
     assert_nothing_leaks(output)
 
 
-# Faults that pass.
+# Transient faults.
 
 
 @pytest.fixture
 def waits(clock: StillClock, hubspot: FakeHubSpot) -> list[float]:
-    """The seconds that the tap would have waited; no time is spent.
+    """Return the seconds that the tap would wait; no time passes.
 
-    HubSpot tells no limits, which go by the world's clock here.
+    HubSpot sends no limits here, because their windows follow the real clock.
     """
     hubspot.contract.quota_headers = False
     return clock.waits
@@ -508,7 +508,7 @@ PASSING: dict[str, tuple[Fault, float, float]] = {
     "html": (Fault.html(), 0, 1),
     "half json": (Fault.half_json(), 0, 1),
 }
-"""Each with the least and the most seconds that the first wait for it may take."""
+"""Each fault, with the minimum and the maximum of the first wait."""
 
 
 @pytest.mark.parametrize("at", [FIRST, MIDDLE])
@@ -516,7 +516,7 @@ PASSING: dict[str, tuple[Fault, float, float]] = {
 def test_a_fault_that_passes_costs_a_wait_and_no_row(
     hubspot: FakeHubSpot, waits: list[float], name: str, at: int
 ) -> None:
-    """One more request, one wait of the right length, every thread once."""
+    """It costs one more request and one wait of the right length. No row is lost."""
     fault, least, most = PASSING[name]
     hubspot.faults.add(fault, at=at)
     patience = 0.3 if name == "a timeout" else 30
@@ -534,7 +534,7 @@ def test_a_fault_that_passes_costs_a_wait_and_no_row(
 def test_the_command_rides_out_what_passes(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """A fault at every other request: warnings, no error, and the whole account."""
+    """With a fault at every other request: warnings, no error, the whole account."""
     faults = [
         Fault.rate_limit("TEN_SECONDLY_ROLLING", 0),
         Fault.half_json(),
@@ -553,7 +553,7 @@ def test_the_command_rides_out_what_passes(
 
 @pytest.mark.parametrize("at", [FIRST, MIDDLE])
 def test_retry_after_in_seconds_is_honoured(hubspot: FakeHubSpot, at: int) -> None:
-    """The next request does not come earlier, as the server measures it."""
+    """The next request is not earlier, by the server's clock."""
     hubspot.faults.add(Fault.rate_limit("SECONDLY", 1), at=at)
     run_here(config(hubspot, max_retry_seconds=5))
     first, second = (request.at for request in hubspot.requests[at - 1 : at + 1])
@@ -561,7 +561,7 @@ def test_retry_after_in_seconds_is_honoured(hubspot: FakeHubSpot, at: int) -> No
 
 
 def test_retry_after_as_a_date_is_honoured(account: Account) -> None:
-    """A date is a moment of the world's clock."""
+    """A date is compared with the real clock."""
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)).replace(microsecond=0)
     plan = FaultPlan().add(Fault.status(503, retry_after=until), at=2)
     with FakeHubSpot(account, token=TOKEN, faults=plan, monotonic=time.time) as hubspot:
@@ -585,7 +585,7 @@ def test_retry_after_as_a_date_is_honoured(account: Account) -> None:
 def test_a_retry_after_that_cannot_be_read_counts_as_none(
     hubspot: FakeHubSpot, waits: list[float], header: str
 ) -> None:
-    """The rule of the fault applies then."""
+    """Then the rule of the fault applies."""
     hubspot.faults.add(Fault.rate_limit("SECONDLY", header), at=MIDDLE)
     output = run_here(config(hubspot, max_retry_seconds=600))
     assert len(output.records) == 35
@@ -596,7 +596,7 @@ def test_a_retry_after_that_cannot_be_read_counts_as_none(
 def test_a_retry_after_in_the_past_means_now(
     hubspot: FakeHubSpot, waits: list[float]
 ) -> None:
-    """A clock that is ahead of HubSpot's is no reason to fail."""
+    """If the clock is ahead of HubSpot's, the run does not fail."""
     hubspot.faults.add(
         Fault.rate_limit("SECONDLY", "Wed, 21 Oct 2015 07:28:00 GMT"), at=MIDDLE
     )
@@ -624,7 +624,7 @@ def test_what_takes_too_long_is_not_waited_for(
     fault: Fault,
     says: tuple[str, ...],
 ) -> None:
-    """A run that would have to give up anyway does so at once, resumable."""
+    """A run that would have to give up anyway gives up at once, and can be resumed."""
     hubspot.faults.add(fault, since=MIDDLE)
     output = run_command_here(tmp_path, config(hubspot, max_retry_seconds=30))
     assert waits == []
@@ -635,7 +635,7 @@ def test_what_takes_too_long_is_not_waited_for(
 def test_the_command_stops_at_a_wait_that_is_too_long(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """The same of the command itself, by the clock."""
+    """The same for the command itself, with the real clock."""
     hubspot.faults.add(Fault.moving(86_400), since=MIDDLE)
     began = time.monotonic()
     output = run_tap(tmp_path, config(hubspot, max_retry_seconds=600))
@@ -646,7 +646,7 @@ def test_the_command_stops_at_a_wait_that_is_too_long(
 def test_the_waits_for_one_request_stay_within_the_budget(
     hubspot: FakeHubSpot, waits: list[float]
 ) -> None:
-    """They grow, and their sum is at most `max_retry_seconds`."""
+    """The waits grow, and their sum is at most `max_retry_seconds`."""
     hubspot.faults.add(Fault.status(503), since=MIDDLE)
     with pytest.raises(RetriesExhausted):
         run_here(config(hubspot, max_retry_seconds=100))
@@ -658,7 +658,7 @@ def test_the_waits_for_one_request_stay_within_the_budget(
 def test_every_request_has_a_budget_of_its_own(
     hubspot: FakeHubSpot, waits: list[float]
 ) -> None:
-    """A long run meets more faults than a short one, and is none the worse for it."""
+    """A long run can have more faults than a short one."""
     for number in (1, 3, 5, 7):
         hubspot.faults.add(Fault.locked(), at=number)
     output = run_here(config(hubspot, max_retry_seconds=3.5))
@@ -670,7 +670,7 @@ def test_every_request_has_a_budget_of_its_own(
 def test_no_budget_means_no_second_try(
     hubspot: FakeHubSpot, waits: list[float]
 ) -> None:
-    """`max_retry_seconds` of 0 is a way to see a fault at once."""
+    """With `max_retry_seconds` of 0, a fault is reported at once."""
     hubspot.faults.add(Fault.status(500), at=MIDDLE)
     with pytest.raises(RetriesExhausted):
         run_here(config(hubspot, max_retry_seconds=0))
@@ -679,21 +679,21 @@ def test_no_budget_means_no_second_try(
 
 
 def test_a_slow_answer_is_no_timeout(hubspot: FakeHubSpot) -> None:
-    """A body that arrives piece by piece may take longer than the timeout in all."""
+    """A body that arrives in pieces can take longer than the timeout in total."""
     hubspot.faults.add(Fault.dribble(0.1, pieces=12), at=MIDDLE)
     output = run_here(config(hubspot, request_timeout=1))
     assert len(output.records) == 35
     assert len(hubspot.requests) == 4
 
 
-# What the log level changes, and what nobody foresaw.
+# The log level, and unexpected errors.
 
 
 @pytest.mark.parametrize("name", ["403", "html", "a row without id"])
 def test_at_debug_there_is_a_traceback_and_still_no_secret(
     tmp_path: Path, hubspot: FakeHubSpot, name: str
 ) -> None:
-    """Whoever reports a problem can send the log along."""
+    """The log can be attached to a bug report."""
     fault, _ = (REFUSALS | LASTING | UNREADABLE)[name]
     hubspot.faults.add(fault, since=MIDDLE)
     output = run_tap(tmp_path, config(hubspot), env={"LOGLEVEL": "DEBUG"})
@@ -706,7 +706,7 @@ def test_at_debug_there_is_a_traceback_and_still_no_secret(
 def test_an_error_that_nobody_foresaw_is_one_line_without_its_message(
     tmp_path: Path, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its message might quote anything; the place and the way to see more remain."""
+    """Its message could contain anything, so only its place and a hint are shown."""
 
     def fail(_: RecordReader, row: object) -> t.NoReturn:
         raise ZeroDivisionError(CANARY, row)
@@ -720,11 +720,11 @@ def test_an_error_that_nobody_foresaw_is_one_line_without_its_message(
     assert_nothing_leaks(output)
 
 
-# Targets that go away.
+# Targets and outputs that close.
 
 
 def test_a_target_that_goes_away_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    """The target says why itself; the tap says that the run is not complete."""
+    """The target reports the cause; the tap reports that the run is incomplete."""
     with FakeHubSpot(Account(size=5_000), token=TOKEN) as hubspot:
         with start_tap(tmp_path, settings(hubspot.url)) as process:
             assert process.stdout is not None
@@ -774,7 +774,7 @@ def test_an_output_that_is_closed_is_told(tmp_path: Path, hubspot: FakeHubSpot) 
 
 @pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_HUBSPOT_THREADS_LOGLEVEL"])
 def test_an_unknown_log_level_is_told(tmp_path: Path, name: str) -> None:
-    """It is read before there is a command to report anything."""
+    """It is read before there is a command that could report anything."""
     output = run_tap(tmp_path, None, "--about", env={name: "loud"})
     assert output.code == 1
     (line,) = output.stderr.splitlines()
@@ -795,7 +795,7 @@ def assert_it_stopped_well(
     *,
     sent: tuple[signal.Signals, ...] = (),
 ) -> Output:
-    """Send a signal and check what is promised of a run that is stopped."""
+    """Send a signal, and check all guarantees for a run that is stopped."""
     began = time.monotonic()
     for each in sent or (number,):
         process.send_signal(each)
@@ -814,7 +814,7 @@ def assert_it_stopped_well(
 
 
 def read(process: subprocess.Popen[bytes], *, lines: int) -> bytes:
-    """Read some lines of a run's output, past any buffer of this side."""
+    """Read some lines of a run's output, without buffering more on this side."""
     assert process.stdout is not None
     found = b""
     while found.count(b"\n") < lines:
@@ -831,7 +831,7 @@ def start_until_it_waits(
     config: dict[str, t.Any],
     **more: t.Any,
 ) -> subprocess.Popen[bytes]:
-    """Start a run and return when it has made the request that meets the fault."""
+    """Start a run, and return when it has sent the request that meets the fault."""
     waiting = threading.Event()
 
     def tell(count: int, _: SeenRequest) -> None:
@@ -860,7 +860,7 @@ def test_a_signal_ends_a_run_that_waits(
     fault: Fault,
     parallel: int,
 ) -> None:
-    """At once, behind the STATE of what was written, with a code that says so."""
+    """It ends at once, with the documented code and the STATE of what was written."""
     settings = config(hubspot, max_retry_seconds=600, max_parallel_requests=parallel)
     process = start_until_it_waits(tmp_path, hubspot, fault, settings)
     output = assert_it_stopped_well(process, number, hubspot)
@@ -882,14 +882,14 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 threading.Thread(target=work, daemon=True).start()
 TapHubSpotThreads.cli()
 """
-"""A run in which SIGTERM interrupts a thread that is not the main one."""
+"""A run in which SIGTERM interrupts a thread other than the main one."""
 
 
 @pytest.mark.parametrize("parallel", [1, 8])
 def test_a_signal_that_interrupts_no_wait_ends_it(
     tmp_path: Path, hubspot: FakeHubSpot, parallel: int
 ) -> None:
-    """As where it comes a moment before the wait begins, which is hard to hit."""
+    """This happens if the signal comes just before the wait, which is hard to time."""
     settings = config(hubspot, max_parallel_requests=parallel)
     process = start_until_it_waits(
         tmp_path, hubspot, Fault.hang(), settings, program=("-c", TO_ANOTHER_THREAD)
@@ -901,7 +901,7 @@ def test_a_signal_that_interrupts_no_wait_ends_it(
 
 
 def unread(process: subprocess.Popen[bytes]) -> int:
-    """Return how many bytes stand in the pipe of a run's output."""
+    """Return how many bytes are in the pipe of a run's output."""
     assert process.stdout is not None
     count = fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4))
     return int.from_bytes(count, sys.byteorder)
@@ -914,20 +914,20 @@ from tap_hubspot_threads.tap import TapHubSpotThreads
 signals.GRACE = 0.5
 TapHubSpotThreads.cli()
 """
-"""A run that a signal ends after half a second, not ten."""
+"""A run that ends half a second after a signal, instead of ten."""
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_a_run_whose_target_never_reads_again(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """It cannot write what it has begun, and must not stay forever."""
+    """It cannot finish its message, but must not stay forever."""
     with FakeHubSpot(Account(size=2_500), token=TOKEN) as hubspot:
         process = start_tap(
             tmp_path, settings(hubspot.url), program=("-c", HALF_A_SECOND)
         )
         before = read(process, lines=1)
-        while unread(process) < 32_000:  # a page is longer than what a pipe holds
+        while unread(process) < 32_000:  # a page is longer than a pipe's buffer
             time.sleep(0.01)
         process.send_signal(number)
         assert process.wait(timeout=10) == -signal.SIGALRM
@@ -942,7 +942,7 @@ def test_a_signal_ends_a_run_whose_target_never_reads_again(
 def test_a_signal_ends_a_run_that_writes(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Between two messages: none is cut in half."""
+    """It ends between two messages, so none is cut in half."""
     with FakeHubSpot(Account(size=2_500), token=TOKEN) as hubspot:
         process = start_tap(tmp_path, settings(hubspot.url))
         before = read(process, lines=1_100)
@@ -955,9 +955,9 @@ def test_a_signal_ends_a_run_that_writes(
 def test_a_signal_while_the_target_does_not_read_cuts_no_message(
     tmp_path: Path,
 ) -> None:
-    """A run that is blocked in mid-message still ends behind a whole one."""
+    """A run that is blocked inside a message still ends after a complete one."""
     with FakeHubSpot(Account(size=2_500), token=TOKEN) as hubspot:
-        # The pipe is full long before the second page is asked for.
+        # The pipe is full long before the second page is requested.
         process = start_tap(tmp_path, settings(hubspot.url))
         before = read(process, lines=1)
         output = assert_it_stopped_well(process, signal.SIGTERM, hubspot, before)
@@ -967,7 +967,7 @@ def test_a_signal_while_the_target_does_not_read_cuts_no_message(
 
 @pytest.mark.parametrize("other", SIGNALS)
 def test_a_second_signal_changes_nothing(tmp_path: Path, other: signal.Signals) -> None:
-    """Ctrl-C reaches a whole pipeline, whose runner then ends each part once more."""
+    """Ctrl-C reaches a whole pipeline, and then its runner stops each process again."""
     with FakeHubSpot(Account(size=2_500), token=TOKEN) as hubspot:
         process = start_tap(tmp_path, settings(hubspot.url))
         before = read(process, lines=1_100)
@@ -978,7 +978,7 @@ def test_a_second_signal_changes_nothing(tmp_path: Path, other: signal.Signals) 
 
 
 def test_a_signal_while_readers_wait_cuts_no_message(tmp_path: Path) -> None:
-    """The rest of a page arrives, although threads still wait for HubSpot."""
+    """The rest of a page is written, even if workers still wait for HubSpot."""
     faults = FaultPlan().add(Fault.slow(8), since=15)
     with FakeHubSpot(Account(size=20_000), token=TOKEN, faults=faults) as hubspot:
         more = {"page_size": 100, "max_parallel_requests": 4}

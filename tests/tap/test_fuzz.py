@@ -1,6 +1,6 @@
-"""Anything at all as an answer: no traceback, no hang, no success that is none.
+"""Arbitrary responses: no traceback, no hang, and no false success.
 
-``FUZZ_EXAMPLES`` is how many examples each test tries.
+``FUZZ_EXAMPLES`` is the number of examples for each test.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 CANARY = "the-words-of-a-customer"
 PAGE, PAGES = 5, 3
 MOST_REQUESTS = 150
-"""More than a listing with a hundred empty pages, which is where a run stops."""
+"""More than a listing with a hundred empty pages, at which a run stops."""
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \| [A-Z]+ *\| [\w.-]+ *\| .*")
 
 fuzzed = settings(max_examples=EXAMPLES, deadline=None)
 
 
 class Bench:
-    """A server, a clock that stands still, and a directory, for many runs."""
+    """A server, a clock that does not move, and a directory, for many runs."""
 
     def __init__(self, hubspot: FakeHubSpot, clock: StillClock, path: Path) -> None:
         rows = sorted(
@@ -51,14 +51,14 @@ class Bench:
         ]
 
     def run(self, *, app: bool = False) -> Output:
-        """Run once; check what must hold of every run."""
+        """Run once, and check what every run guarantees."""
         make = harness.oauth_settings if app else _with_token
         output = self.check(make(self.hubspot, page_size=PAGE, max_retry_seconds=60))
         assert len(self.hubspot.requests) <= MOST_REQUESTS
         return output
 
     def check(self, config: dict[str, t.Any]) -> Output:
-        """Run with a configuration; check what must hold of every run."""
+        """Run with a configuration, and check what every run guarantees."""
         self.clock.waits.clear()
         output = harness.run_command_here(self.path, config)
         assert len(self.clock.waits) < MOST_REQUESTS
@@ -73,7 +73,7 @@ class Bench:
         return output
 
     def fresh(self) -> FakeHubSpot:
-        """Return the server as if nothing had been asked of it."""
+        """Return the server in its initial state."""
         self.clock.now += 3_600
         self.hubspot.faults.clear()
         self.hubspot.forget()
@@ -95,7 +95,7 @@ def page(rows: list[dict[str, t.Any]], number: int) -> dict[str, t.Any]:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Serve three pages of threads; nothing waits for the time to pass."""
+    """Serve three pages of threads, with no real waits."""
     clock = StillClock()
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -169,7 +169,7 @@ PAGE_LIKE = st.fixed_dictionaries(
 
 
 def dumped(value: t.Any) -> bytes:
-    """Return JSON, of numbers that are too long for Python to print as well."""
+    """Return JSON, even for numbers that are too long for Python to print."""
     return msgspec.json.encode(_printable(value))
 
 
@@ -186,7 +186,7 @@ def _printable(value: t.Any) -> t.Any:
 
 
 def is_page(value: t.Any) -> bool:
-    """Say whether an answer is what HubSpot could have meant, so a page of threads."""
+    """Return whether a response is a page of threads that HubSpot could send."""
     return isinstance(value, dict) and isinstance(value.get("results"), list)
 
 
@@ -202,7 +202,7 @@ def is_page(value: t.Any) -> bool:
 def test_any_bytes_as_an_answer(
     bench: Bench, body: bytes, at: int, *, lasts: bool
 ) -> None:
-    """They pass and every thread is written, or they stay and the run fails."""
+    """Either every thread is written after retries, or the run fails."""
     hubspot = bench.fresh()
     hubspot.faults.add(Fault.content(body), at=range(at, 2**62 if lasts else at + 1))
     output = bench.run()
@@ -239,7 +239,7 @@ def test_any_bytes_as_an_answer(
 def test_any_json_as_an_answer(
     bench: Bench, value: t.Any, at: int, *, lasts: bool
 ) -> None:
-    """What is no page of threads is an error; it is never taken for "no threads"."""
+    """What is not a page is an error, and is never taken for "no threads"."""
     hubspot = bench.fresh()
     fault = Fault.content(dumped(value))
     hubspot.faults.add(fault, at=range(at, 2**62 if lasts else at + 1))
@@ -257,7 +257,7 @@ def test_any_json_as_an_answer(
 
 
 def places(value: t.Any, *path: t.Any) -> Iterator[tuple[t.Any, ...]]:
-    """Yield the way to everything in a JSON value."""
+    """Yield the path to every value in JSON."""
     yield path
     if isinstance(value, dict | list):
         inner = value.items() if isinstance(value, dict) else enumerate(value)
@@ -269,7 +269,7 @@ GONE = object()
 
 
 def changed(body: dict[str, t.Any], way: tuple[t.Any, ...], new: t.Any) -> t.Any:
-    """Put something else at a place in a page; nothing for `GONE`."""
+    """Replace the value at a path in a page; `GONE` removes it."""
     if not way:
         return None if new is GONE else new
     whole: t.Any = copy.deepcopy(body)
@@ -288,13 +288,13 @@ def changed(body: dict[str, t.Any], way: tuple[t.Any, ...], new: t.Any) -> t.Any
 def test_a_page_with_something_else_in_it(
     bench: Bench, data: st.DataObject, at: int
 ) -> None:
-    """All rows of the page are written, with null for what is unreadable, or none."""
+    """All rows of the page are written, with null for unreadable values, or none is."""
     body = json.loads(bench.bodies[at - 1])
     way = data.draw(st.sampled_from([*places(body)]))
     new = data.draw(st.one_of(st.just(GONE), JSON))
     other = changed(body, way, new)
     hubspot = bench.fresh()
-    # The cursor of the server itself, unless it is what is changed.
+    # The server's own cursor, unless that is what is changed.
     cursors = hubspot.contract.cursor_bound
     assert cursors
 
@@ -329,7 +329,7 @@ def test_a_page_with_something_else_in_it(
         assert set(bench.ids[at * PAGE :]) <= set(written)
 
 
-# What goes over the wire.
+# Arbitrary bytes on the network.
 
 VALUES = st.one_of(
     st.integers(-5, 70_000).map(lambda n: str(n).encode()),
@@ -395,7 +395,7 @@ STATUSES = st.one_of(
 
 
 def run_over_the_wire(bench: Bench, odd: bytes, at: int, *, lasts: bool) -> Output:
-    """Answer one request, or all from one on, with bytes; check the rest."""
+    """Answer one request, or all from one on, with bytes, and check the rest."""
 
     def answer(number: int, request: bytes) -> bytes:
         if number == at or (lasts and number > at):
@@ -432,7 +432,7 @@ def run_over_the_wire(bench: Bench, odd: bytes, at: int, *, lasts: bool) -> Outp
 def test_any_bytes_over_the_wire(
     bench: Bench, odd: bytes, at: int, *, lasts: bool
 ) -> None:
-    """What does not even speak HTTP is a fault that passes, or not."""
+    """Whatever does not speak HTTP is a fault, transient or permanent."""
     output = run_over_the_wire(bench, odd, at, lasts=lasts)
     written = [row["id"] for row in output.records]
     if output.code == 0:
@@ -484,7 +484,7 @@ def test_any_bytes_over_the_wire(
 def test_any_status_and_headers(
     bench: Bench, status: str, headers: list[bytes], form: str, at: int, *, lasts: bool
 ) -> None:
-    """Whatever they claim, the rows are all there or the run fails."""
+    """Whatever they contain, all rows are written or the run fails."""
     body = bench.bodies[at - 1]
     lines = [*headers]
     if form == "compressed":
@@ -500,10 +500,10 @@ def test_any_status_and_headers(
     output = run_over_the_wire(bench, odd, at, lasts=lasts)
     written = [row["id"] for row in output.records]
     if output.code == 0:
-        # For ever the same page is one of the account all the same.
+        # A page that repeats forever is still a page of the account.
         assert set(written) == set(bench.ids) or (lasts and written)
     elif lasts:
-        assert set(written) <= set(bench.ids)  # the same page, until that is told
+        assert set(written) <= set(bench.ids)  # the same page, until detected
     else:
         assert written == bench.ids[: len(written)]
 
@@ -544,7 +544,7 @@ TOKEN_FIELDS = st.fixed_dictionaries(
 def test_anything_from_the_token_endpoint(
     bench: Bench, body: bytes, status: int, retry_after: t.Any, *, lasts: bool
 ) -> None:
-    """The run has a token that HubSpot takes and writes every thread, or it fails."""
+    """Either the run gets a valid token and writes every thread, or it fails."""
     hubspot = bench.fresh()
     fault = Fault.status(
         status,

@@ -1,4 +1,4 @@
-"""The incremental run: what it asks for, what it brings, where it goes on."""
+"""The incremental run: what it requests, what it writes, and where it continues."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def state_at(moment: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def newest(account: Account) -> str:
-    """Return the account's greatest timestamp."""
+    """Return the account's latest timestamp."""
     return max(str(row["latestMessageTimestamp"]) for row in account.threads())
 
 
@@ -58,7 +58,7 @@ def test_an_awkward_account_arrives_field_by_field(tmp_path: Path) -> None:
 
 
 def test_the_first_run_asks_for_everything_in_timestamp_order() -> None:
-    """Sort and bound go together from the epoch on, with the largest page."""
+    """Sort and bound are sent together, from the epoch on, with the largest page."""
     with FakeHubSpot(Account(size=10), token=TOKEN) as hubspot:
         run_here(settings(hubspot.url))
         (request,) = hubspot.requests
@@ -71,7 +71,7 @@ def test_the_first_run_asks_for_everything_in_timestamp_order() -> None:
 
 
 def test_the_second_run_brings_the_overlap_and_what_changed() -> None:
-    """Nothing below the bookmark less the lookback is read again."""
+    """Nothing older than the bookmark minus the lookback is read again."""
     account = Account(size=5_000)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         first = run_here(settings(hubspot.url))
@@ -97,7 +97,7 @@ def test_the_second_run_brings_the_overlap_and_what_changed() -> None:
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_threads_at_the_bookmark_itself_are_read_again(inclusive: bool) -> None:
-    """Without an overlap and under either reading of the bound, a tie is not lost."""
+    """Without an overlap, ties are not lost, whether or not the bound is inclusive."""
     account = Account(size=300, shape=Shape(tied=1.0, tie_size=300))
     (moment,) = {row["latestMessageTimestamp"] for row in account.threads()}
     with FakeHubSpot(account, Contract(inclusive=inclusive), token=TOKEN) as hubspot:
@@ -107,7 +107,7 @@ def test_threads_at_the_bookmark_itself_are_read_again(inclusive: bool) -> None:
 
 
 def test_state_is_written_after_every_page() -> None:
-    """Between the records of two pages there is a STATE that covers the first."""
+    """After the records of a page, there is a STATE that covers them."""
     with FakeHubSpot(Account(size=500), token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, page_size=50))
     rows_between, count = [], 0
@@ -121,7 +121,7 @@ def test_state_is_written_after_every_page() -> None:
 
 
 def test_a_state_covers_only_what_was_written_before_it() -> None:
-    """At every STATE, all threads below its bookmark have been written."""
+    """At every STATE, all threads older than its bookmark have been written."""
     account = Account(size=1_000, shape=Shape(tied=0.3, tie_size=80))
     contract = Contract(short_pages=True, empty_every=3)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
@@ -135,7 +135,7 @@ def assert_states_are_honest(
 ) -> None:
     """Check each STATE against the records before it.
 
-    Rows may be out of order by some milliseconds, which the overlap makes up for.
+    Rows can be out of order by some milliseconds, which the overlap covers.
     """
     rows = truth(account)
     seen: set[str] = set()
@@ -155,7 +155,7 @@ def assert_states_are_honest(
 
 
 def test_a_run_that_finds_nothing_writes_state() -> None:
-    """An orchestrator finds a STATE after a run without rows, too."""
+    """A run without rows also ends with a STATE for the orchestrator."""
     with FakeHubSpot(Account(size=0), token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url))
         again = run_here(settings(hubspot.url), state=output.states[-1])
@@ -165,7 +165,7 @@ def test_a_run_that_finds_nothing_writes_state() -> None:
 
 
 def test_the_bookmark_never_decreases() -> None:
-    """Rows of the overlap, older than the bookmark, leave it where it was."""
+    """Rows of the overlap are older than the bookmark and do not move it."""
     account = Account(size=500)
     moment = newest(account)
     ahead = timestamps.shift(moment, milliseconds=60_000)
@@ -178,7 +178,7 @@ def test_the_bookmark_never_decreases() -> None:
 
 
 def test_the_bookmark_stops_at_the_moment_the_run_began() -> None:
-    """A message from the future does not hide what comes before it."""
+    """A message from the future does not hide earlier ones."""
     account = Account(size=20)
     (thread,) = account.live_ids()[:1]
     account.message(thread, at="2100-01-01T00:00:00.000Z")
@@ -206,7 +206,7 @@ def test_the_bookmark_stops_at_the_moment_the_run_began() -> None:
     ids=str,
 )
 def test_a_state_that_cannot_be_used_begins_at_the_beginning(state: t.Any) -> None:
-    """A state of another version or edited by hand costs time, not threads."""
+    """A state of another version, or edited by hand, costs time, but no threads."""
     account = Account(size=40)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url), state=state)
@@ -215,7 +215,7 @@ def test_a_state_that_cannot_be_used_begins_at_the_beginning(state: t.Any) -> No
 
 
 def test_neighbors_the_wrong_way_round_change_nothing(tmp_path: Path) -> None:
-    """They are within what the bookmark allows for, and worth no word."""
+    """The bookmark allows for them, and the log does not mention them."""
     account = Account(size=600)
     with FakeHubSpot(account, Contract(swapped=0.4), token=TOKEN) as hubspot:
         output = run_tap(tmp_path, settings(hubspot.url, page_size=100))
@@ -238,7 +238,7 @@ def test_a_start_date_leaves_out_older_threads() -> None:
 
 
 def test_a_bookmark_before_the_start_date_does_not_go_behind_it() -> None:
-    """Moving the start date forward narrows the next run."""
+    """A later start date narrows the next run."""
     account = Account(size=400)
     moments = sorted(row["latestMessageTimestamp"] for row in account.threads())
     with FakeHubSpot(account, token=TOKEN) as hubspot:
@@ -248,7 +248,7 @@ def test_a_bookmark_before_the_start_date_does_not_go_behind_it() -> None:
 
 
 def test_a_full_table_comes_in_id_order_without_a_bookmark() -> None:
-    """FULL_TABLE in the catalog reads everything, threads without a message too."""
+    """With FULL_TABLE, everything is read, including threads without a message."""
     account = Account(size=300, shape=Shape(silent=0.2, archived=0.1))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(
@@ -261,7 +261,7 @@ def test_a_full_table_comes_in_id_order_without_a_bookmark() -> None:
 
 
 def test_tickets_are_asked_for_only_if_they_are_selected() -> None:
-    """Without the column there is no `association` parameter and no field."""
+    """Without the column, there is no `association` parameter and no field."""
     with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
         output = run_here(
             settings(hubspot.url), catalog=select("threadAssociations", "spam")
@@ -276,7 +276,7 @@ def test_tickets_are_asked_for_only_if_they_are_selected() -> None:
 def test_a_page_longer_than_the_buffer_arrives_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where a line alone is longer: by a lone line break nothing is cut."""
+    """Even if one line is longer than the buffer, nothing is cut."""
     account = Account(size=50, shape=Shape(unicode=True))
     thread = account.live_ids()[0]
     account.assign(thread, "A-\r\u2028" + "long" * 100)
@@ -289,9 +289,9 @@ def test_a_page_longer_than_the_buffer_arrives_whole(
 
 @pytest.mark.parametrize("number", range(20))
 def test_a_run_killed_at_any_moment_goes_on(tmp_path: Path, number: int) -> None:
-    """SIGKILL anywhere, then a run from the last STATE: no thread is missing.
+    """After SIGKILL at any point, a run from the last STATE completes the account.
 
-    The moment is a random line of the output, so that it also falls into a page.
+    The point is a random line of the output, so it can be inside a page.
     """
     account = Account(
         size=1_200, shape=Shape.awkward(archived=0, silent=0, tie_size=60)

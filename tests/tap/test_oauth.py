@@ -1,4 +1,4 @@
-"""The credential of an OAuth app: when it is renewed, and what happens if it is not."""
+"""The credential of an OAuth app: when tokens are refreshed, and how that can fail."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ CANARY = "the-words-of-a-customer"
 PAGE, PAGES = 2, 10
 BUDGET = 100.0
 STEP = 100
-"""Seconds that pass at each request, where time passes: less than the margin."""
+"""Seconds that pass with each request, if time passes: less than the margin."""
 LIFE = 800
-"""Seconds that a token lives, so that a run of ten pages needs a second one."""
+"""Lifetime of a token in seconds: a run of ten pages needs a second token."""
 SECOND = 8
-"""Number of the request that is the first one with the second token."""
+"""Number of the first request that uses the second token."""
 
 
 @pytest.fixture
@@ -65,19 +65,19 @@ def config(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
 
 
 def forms(hubspot: FakeHubSpot) -> list[dict[str, str]]:
-    """Return what was posted to the token endpoint."""
+    """Return the forms that were posted to the token endpoint."""
     return [dict(parse_qsl(r.body.decode())) for r in hubspot.token_requests]
 
 
 def assert_complete(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that every thread was written, once."""
+    """Check that every thread was written exactly once."""
     truth = {row["id"]: written(row) for row in hubspot.account.threads()}
     assert by_id(output.records) == truth
     assert len(output.records) == len(truth)
 
 
 def time_passes(hubspot: FakeHubSpot, clock: StillClock, seconds: float = STEP) -> None:
-    """Let time pass at each request for threads, before it is answered."""
+    """Let time pass before each request for threads is answered."""
 
     def advance(number: int, seen: SeenRequest) -> None:
         del number, seen
@@ -86,13 +86,13 @@ def time_passes(hubspot: FakeHubSpot, clock: StillClock, seconds: float = STEP) 
     hubspot.before_request = advance
 
 
-# Renewal in time.
+# Refreshing in time.
 
 
 def test_a_token_is_asked_for_once_and_used_for_every_page(
     hubspot: FakeHubSpot,
 ) -> None:
-    """The form is that of HubSpot's reference; the request has no Authorization."""
+    """The form is that of HubSpot's reference, and has no Authorization header."""
     assert_complete(run_here(config(hubspot)), hubspot)
     (asked,) = hubspot.token_requests
     assert asked.method == "POST"
@@ -115,7 +115,7 @@ def test_a_token_is_asked_for_once_and_used_for_every_page(
 def test_a_long_run_renews_its_token_before_it_expires(
     hubspot: FakeHubSpot, clock: StillClock
 ) -> None:
-    """Over two hours no request carries a token that has two minutes left or less."""
+    """Over two hours, no request carries a token with two minutes left or less."""
     hubspot.oauth.expires_in = 1800
     left: list[float] = []
 
@@ -140,7 +140,7 @@ def test_a_long_run_renews_its_token_before_it_expires(
 def test_a_token_that_lives_shorter_than_the_margin_is_used_all_the_same(
     hubspot: FakeHubSpot, clock: StillClock, expires_in: int
 ) -> None:
-    """Half of its life, lest every request ask for a token of its own."""
+    """It is refreshed after half of its lifetime, not for every request."""
     hubspot.oauth.expires_in = expires_in
     time_passes(hubspot, clock, expires_in / 15)
     assert_complete(run_here(config(hubspot)), hubspot)
@@ -151,7 +151,7 @@ def test_a_token_that_lives_shorter_than_the_margin_is_used_all_the_same(
 def test_the_time_that_a_refresh_takes_counts_as_life_of_the_token(
     hubspot: FakeHubSpot, clock: StillClock
 ) -> None:
-    """HubSpot's clock of a token starts before its answer arrives."""
+    """HubSpot's clock for a token starts before its response arrives."""
     hubspot.faults.add(Fault.status(503, retry_after=90), at=1, on="token")
     hubspot.oauth.expires_in = 200
     time_passes(hubspot, clock, 15)
@@ -167,7 +167,7 @@ def test_the_time_that_a_refresh_takes_counts_as_life_of_the_token(
 def test_an_expiry_that_is_none_counts_as_the_documented_one(
     hubspot: FakeHubSpot, expires_in: t.Any
 ) -> None:
-    """No traceback, and not a token for each request."""
+    """There is no traceback, and no refresh for each request."""
 
     def change(body: dict[str, t.Any]) -> None:
         if expires_in is None:
@@ -188,13 +188,13 @@ ENDPOINT = "https://api.hubapi.com/oauth/2026-03/token"
 
 @dataclasses.dataclass
 class Endpoint:
-    """A token endpoint that takes its time, and counts."""
+    """A token endpoint that is slow and counts requests."""
 
     failure: Exception | None = None
     asked: int = 0
 
     def __call__(self, url: str, form: Mapping[str, str]) -> requests.Response:
-        """Answer with a token of its own number."""
+        """Return a token with its own number."""
         assert url == ENDPOINT
         assert form["grant_type"] == "refresh_token"
         self.asked += 1
@@ -222,7 +222,7 @@ def credential_of(
 
 
 def at_once(work: Callable[[], t.Any]) -> list[t.Any]:
-    """Do something in several threads at the same moment; return all results."""
+    """Call a function in several threads at the same moment, and return all results."""
     start = threading.Barrier(THREADS)
     results: list[t.Any] = []
 
@@ -247,7 +247,7 @@ def signed(credential: OAuthToken) -> requests.PreparedRequest:
 
 
 def test_threads_that_need_the_first_token_share_one_refresh() -> None:
-    """One asks, the others wait for the result."""
+    """One thread sends the request, and the others wait for the result."""
     endpoint = Endpoint()
     credential = credential_of(endpoint)
     assert at_once(credential.token) == ["access-1"] * THREADS
@@ -265,7 +265,7 @@ def test_threads_that_meet_the_expiry_share_one_refresh() -> None:
 
 
 def test_threads_whose_token_is_refused_share_one_refresh() -> None:
-    """Each has a 401 for the same token; the new token serves them all."""
+    """Each thread gets a 401 for the same token, and all use the new one."""
     endpoint = Endpoint()
     credential = credential_of(endpoint)
     refused = signed(credential)
@@ -275,7 +275,7 @@ def test_threads_whose_token_is_refused_share_one_refresh() -> None:
 
 
 def test_a_refresh_that_fails_is_told_to_every_thread() -> None:
-    """None of them is left to wait, and a later one may succeed."""
+    """No thread is left waiting, and a later refresh can succeed."""
     endpoint = Endpoint(failure=RequestRefused("no"))
     credential = credential_of(endpoint)
     results = at_once(credential.token)
@@ -291,7 +291,7 @@ def test_a_refresh_that_fails_is_told_to_every_thread() -> None:
 def test_a_token_that_ends_early_is_renewed_at_the_401(
     hubspot: FakeHubSpot, clock: StillClock
 ) -> None:
-    """HubSpot may end tokens before their time; each costs one request, no wait."""
+    """Each token that HubSpot ends early costs one request and no wait."""
     hubspot.oauth.lifetime = 250
     time_passes(hubspot, clock)
     assert_complete(run_here(config(hubspot)), hubspot)
@@ -304,7 +304,7 @@ def test_a_token_that_ends_early_is_renewed_at_the_401(
 def test_tokens_that_are_revoked_in_mid_run_cost_one_refresh(
     hubspot: FakeHubSpot, directory: Path
 ) -> None:
-    """As when somebody clicks the wrong button and the app is still installed."""
+    """This happens if somebody revokes tokens while the app stays installed."""
 
     def revoke(number: int, _: SeenRequest) -> None:
         if number == PAGES // 2:
@@ -320,7 +320,7 @@ def test_tokens_that_are_revoked_in_mid_run_cost_one_refresh(
 
 
 def test_a_second_401_ends_the_run(hubspot: FakeHubSpot, directory: Path) -> None:
-    """One forced refresh, then the three settings are named, and STATE is kept."""
+    """After one forced refresh, the three settings are named and STATE is kept."""
     hubspot.faults.add(Fault.unauthorized(), since=PAGES // 2)
     output = run_command_here(directory, config(hubspot))
     assert output.code == 1
@@ -338,7 +338,7 @@ def test_a_second_401_ends_the_run(hubspot: FakeHubSpot, directory: Path) -> Non
 def test_a_401_between_passing_faults_does_not_end_the_budget_of_waits(
     hubspot: FakeHubSpot, clock: StillClock
 ) -> None:
-    """Faults and refusals in turn, for ever, come to an end as well."""
+    """Faults and refusals that alternate forever also exhaust the retry budget."""
     faults = itertools.cycle([Fault.unauthorized(), Fault.status(503)])
     for number in range(3, 200):
         hubspot.faults.add(next(faults), at=number)
@@ -349,7 +349,7 @@ def test_a_401_between_passing_faults_does_not_end_the_budget_of_waits(
 
 
 def assert_it_can_go_on(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that STATE is honest, and that the next run completes the account."""
+    """Check that STATE is correct, and that the next run completes the account."""
     assert output.records
     truth = {row["id"]: written(row) for row in hubspot.account.threads()}
     assert missing_at_states(output, truth.values()) == set()
@@ -364,7 +364,7 @@ def assert_it_can_go_on(output: Output, hubspot: FakeHubSpot) -> None:
 
 
 def assert_nothing_leaked(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that no secret and no content of an answer was printed."""
+    """Check that no secret and no content of a response was printed."""
     printed = json.dumps(output.messages) + output.stderr
     for secret in (*secrets_of(hubspot), CANARY):
         assert secret not in printed
@@ -378,7 +378,7 @@ def assert_nothing_leaked(output: Output, hubspot: FakeHubSpot) -> None:
 def test_a_refresh_token_that_rotates_is_used_for_the_rest_of_the_run(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path, rotation: t.Any
 ) -> None:
-    """A warning names the setting that is outdated; neither token is shown."""
+    """A warning names the outdated setting, and shows neither token."""
     configured = config(hubspot)
     hubspot.oauth.rotation = rotation
     hubspot.oauth.expires_in = 330
@@ -399,7 +399,7 @@ def test_a_refresh_token_that_rotates_is_used_for_the_rest_of_the_run(
 def test_an_outdated_refresh_token_is_told_by_the_next_run(
     hubspot: FakeHubSpot, directory: Path
 ) -> None:
-    """Where HubSpot is strict, what the warning said comes true, with a remedy."""
+    """If HubSpot is strict, the next run fails as the warning said, with a remedy."""
     configured = config(hubspot)
     hubspot.oauth.rotation = "strict"
     first = run_command_here(directory, configured)
@@ -415,7 +415,7 @@ def test_an_outdated_refresh_token_is_told_by_the_next_run(
 def test_a_refresh_token_that_stays_is_no_warning(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path
 ) -> None:
-    """HubSpot sends it back with every answer."""
+    """HubSpot sends it back with every response."""
     time_passes(hubspot, clock)
     output = run_command_here(directory, config(hubspot))
     assert len(hubspot.token_requests) == 2
@@ -426,7 +426,7 @@ def test_a_refresh_token_that_stays_is_no_warning(
 def test_a_refresh_token_that_is_none_changes_nothing(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path, value: t.Any
 ) -> None:
-    """The configured one is used on."""
+    """The configured token stays in use."""
     configured = config(hubspot)
     time_passes(hubspot, clock)
     edit = Fault.edited(lambda body: body.update(refresh_token=value))
@@ -457,7 +457,7 @@ def test_a_refresh_that_is_refused_in_mid_run_names_its_setting(
     failure: t.Any,
     named: str,
 ) -> None:
-    """Once, at once, with the rows of the pages before and their STATE."""
+    """It does so once and immediately, with the rows and the STATE of earlier pages."""
     time_passes(hubspot, clock)
     hubspot.faults.add(failing(failure), since=2, on="token")
     output = run_command_here(directory, config(hubspot))
@@ -472,7 +472,7 @@ def test_a_refresh_that_is_refused_in_mid_run_names_its_setting(
 
 
 def failing(status: str) -> Fault:
-    """Return how HubSpot refuses a refresh, with words that nobody should see."""
+    """Return HubSpot's refusal of a refresh, with words that must not be shown."""
     refusal = RefusalError(400, "VALIDATION_ERROR", CANARY)
     refusal.body |= {"status": status, "error": CANARY, "error_description": CANARY}
     return Fault.refusal(refusal)
@@ -482,7 +482,7 @@ def failing(status: str) -> Fault:
 def test_a_refusal_that_nobody_knows_names_all_three_settings(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path, status: t.Any
 ) -> None:
-    """HubSpot may refuse for reasons that nobody has met yet."""
+    """HubSpot may refuse for reasons that are not known yet."""
     hubspot.faults.add(failing(status), on="token")
     output = run_command_here(directory, config(hubspot))
     assert output.code == 1
@@ -506,7 +506,7 @@ BODIES = {
 def test_a_status_that_does_not_pass_is_final_whatever_its_body(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path, status: int, body: str
 ) -> None:
-    """The policy is that of every request: another try would not change it."""
+    """The retry policy is that of every request: a retry would not help."""
     hubspot.faults.add(Fault.status(status, BODIES[body]), on="token")
     output = run_command_here(directory, config(hubspot))
     assert len(hubspot.token_requests) == 1
@@ -537,7 +537,7 @@ UNUSABLE: dict[str, t.Any] = {
 def test_an_answer_without_a_usable_token_ends_the_run(
     hubspot: FakeHubSpot, directory: Path, name: str
 ) -> None:
-    """No request is sent with it, and the line says where the answer came from."""
+    """No request is sent with it, and the line says where the response came from."""
     hubspot.faults.add(Fault.json(UNUSABLE[name]), on="token")
     output = run_command_here(directory, config(hubspot))
     assert output.code == 1
@@ -573,7 +573,7 @@ FAULTS: dict[str, tuple[Callable[[], Fault], float, float]] = {
     "half json": (Fault.half_json, 0, 1),
     "no body": (lambda: Fault.content(b""), 0, 1),
 }
-"""Each with the floor of its waits, and the random part on top of the first."""
+"""Each fault, with the minimum of its waits and the random part of the first."""
 
 
 @pytest.mark.parametrize("at", [1, 2], ids=["first", "in mid-run"])
@@ -587,7 +587,7 @@ def test_the_token_endpoint_has_the_retry_policy_of_every_request(
     times: int | None,
     at: int,
 ) -> None:
-    """Waits, requests, log lines and the end are those of a page."""
+    """Waits, requests, log lines and failure are the same as for a page."""
     make, floor, step = FAULTS[name]
     met = range(at, 2**62) if times is None else range(at, at + times)
     hubspot.faults.add(make(), at=met, on="token")
@@ -624,7 +624,7 @@ def test_the_token_endpoint_has_the_retry_policy_of_every_request(
 def test_a_daily_limit_at_the_token_endpoint_stops_the_run_at_once(
     hubspot: FakeHubSpot, clock: StillClock, directory: Path
 ) -> None:
-    """It says when HubSpot resets it, as for a page."""
+    """The line says when HubSpot resets it, as for a page."""
     time_passes(hubspot, clock)
     hubspot.faults.add(Fault.rate_limit("DAILY"), since=2, on="token")
     output = run_command_here(directory, config(hubspot))
@@ -639,7 +639,7 @@ def test_a_daily_limit_at_the_token_endpoint_stops_the_run_at_once(
 def test_faults_of_both_endpoints_share_the_budget_of_one_request(
     hubspot: FakeHubSpot, clock: StillClock
 ) -> None:
-    """A page may not wait for ten minutes again after each try of its token."""
+    """The waits for a page and its token together stay within one budget."""
     faults = itertools.cycle([Fault.html(), *[Fault.status(503)] * 3])
     for number in range(1, 500):
         hubspot.faults.add(next(faults), at=number, on="token")
@@ -651,7 +651,7 @@ def test_faults_of_both_endpoints_share_the_budget_of_one_request(
 def test_an_error_that_quotes_the_form_is_shown_without_its_secrets(
     hubspot: FakeHubSpot, directory: Path
 ) -> None:
-    """A gateway may answer with what it was sent, as it was sent."""
+    """A gateway may return the form that it was sent."""
     app = hubspot.oauth
     app.client_secret = "a/secret+with=signs&more"
     app.refresh_token = f"{app.client_secret}-and-more"
@@ -670,7 +670,7 @@ def test_an_error_that_quotes_the_form_is_shown_without_its_secrets(
         assert "a%2Fsecret%2Bwith%3Dsigns%26more" not in text
 
 
-# What has to be configured.
+# Required settings.
 
 OAUTH = dict.fromkeys(OAUTH_SETTINGS, "a-value-that-is-secret")
 SUBSETS = [
@@ -684,7 +684,7 @@ SUBSETS = [
 def test_both_credentials_or_half_of_one_are_refused(
     directory: Path, names: tuple[str, ...]
 ) -> None:
-    """Each line names a setting that is missing or in excess; no value is shown."""
+    """Each line names a missing or extra setting, and shows no value."""
     given = dict.fromkeys(names, "a-value-that-is-secret")
     with FakeHubSpot(Account()) as hubspot:
         config = settings(hubspot.url, access_token=None, max_retry_seconds=0) | given

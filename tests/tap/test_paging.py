@@ -48,7 +48,7 @@ READINGS: dict[str, dict[str, t.Any]] = {
 
 
 def run_to_end(account: Account, contract: Contract, **more: t.Any) -> Output:
-    """Run once and check that the records are the account, field by field."""
+    """Run once, and check that the records match the account, field by field."""
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, page_size=50, **more))
     truth = {row["id"]: written(row) for row in account.threads()}
@@ -58,7 +58,7 @@ def run_to_end(account: Account, contract: Contract, **more: t.Any) -> Output:
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_every_thread_arrives_under_every_reading(reading: str) -> None:
-    """Each reading of the API, alone, brings the account, and no row twice."""
+    """With each possible behavior of the API, all threads are written exactly once."""
     shape = Shape(archived=0.05, tied=0.2, tie_size=120, timestamps="mixed")
     output = run_to_end(
         Account(size=700, shape=shape),
@@ -70,7 +70,7 @@ def test_every_thread_arrives_under_every_reading(reading: str) -> None:
 
 @pytest.mark.parametrize("page_size", [1, 7, 499, 500])
 def test_the_page_size_does_not_matter(page_size: int) -> None:
-    """Pages smaller than a burst of equal timestamps lose nothing."""
+    """Pages smaller than a group of equal timestamps lose nothing."""
     account = Account(size=60, shape=Shape(tied=0.5, tie_size=20))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, page_size=page_size))
@@ -80,19 +80,19 @@ def test_the_page_size_does_not_matter(page_size: int) -> None:
 
 
 def test_a_cursor_is_sent_as_it_was_before_it_was_encoded() -> None:
-    """HubSpot has been seen to encode cursors; it refuses one encoded twice."""
+    """HubSpot sometimes encodes cursors, and refuses one that is encoded twice."""
     contract = Contract(cursor_encoded=True)
     with FakeHubSpot(Account(size=120), contract, token=TOKEN) as hubspot:
         run_here(settings(hubspot.url, page_size=50))
         cursors = [request.param("after") for request in hubspot.requests]
     assert cursors[0] is None
     assert len(cursors) == 3
-    # The fake decodes a query once: what is left is the cursor itself.
+    # The fake decodes a query once, so this is the cursor itself.
     assert all(c and quote(c, safe="=") == c and "%" not in c for c in cursors[1:])
 
 
 def test_more_than_a_hundred_empty_pages_are_an_error() -> None:
-    """A listing of empty pages alone does not keep a run busy for ever."""
+    """A listing of empty pages does not keep a run busy forever."""
     contract = Contract(empty_every=1, empty_run=101)
     with FakeHubSpot(Account(size=120), contract, token=TOKEN) as hubspot:
         with pytest.raises(EndlessListing, match="101 pages in a row that were empty"):
@@ -116,7 +116,7 @@ def test_a_loop_in_timestamp_order_is_left_by_listing_again(length: int) -> None
 
 
 def test_loops_at_several_places_are_each_left() -> None:
-    """Every listing may loop, as long as each gets past the one before."""
+    """Each listing can loop, as long as it gets past the previous loop."""
     contract = Contract(loop_at=2)
     account = Account(size=400)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
@@ -125,7 +125,7 @@ def test_loops_at_several_places_are_each_left() -> None:
 
 
 def test_a_loop_that_cannot_be_left_is_an_error() -> None:
-    """Where more threads than a page share a millisecond, a loop among them stays."""
+    """If more threads than a page share a millisecond, a loop there is permanent."""
     account = Account(size=200, shape=Shape(tied=1.0, tie_size=200))
     with (
         FakeHubSpot(account, Contract(loop_at=2), token=TOKEN) as hubspot,
@@ -135,7 +135,7 @@ def test_a_loop_that_cannot_be_left_is_an_error() -> None:
 
 
 def test_a_loop_in_id_order_is_an_error() -> None:
-    """There is no bound in id order to begin again from, and no thread is skipped."""
+    """ID order has no bound from which to restart, and no thread may be skipped."""
     contract = Contract(loop_at=4)
     with FakeHubSpot(Account(size=400), contract, token=TOKEN) as hubspot:
         with pytest.raises(EndlessListing):
@@ -146,7 +146,7 @@ def test_a_loop_in_id_order_is_an_error() -> None:
 
 
 def test_the_same_page_with_ever_new_cursors_is_an_error() -> None:
-    """Such a listing would never end, and no cursor of it repeats."""
+    """Such a listing would never end, although no cursor repeats."""
     row = json.dumps({"id": "7", "latestMessageTimestamp": "2025-01-01T00:00:00Z"})
 
     def answer(number: int, _: bytes) -> bytes:

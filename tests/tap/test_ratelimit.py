@@ -1,7 +1,7 @@
-"""HubSpot's limits of requests: used, and not run into.
+"""HubSpot's rate limits: a run uses its quota, but stays within it.
 
-Tap and server share a clock that only sleeping moves on, and each request by as long as
-it would take.
+Tap and server share a clock. It only moves when the tap sleeps, and with each request
+by the time the request would take.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if t.TYPE_CHECKING:
     from tests.fake_hubspot.contract import Window
 
 SHARE = 0.9
-"""What a run alone on its quota should use of it at least."""
+"""The least share of its quota that a run should use if it is alone."""
 
 
 class Run(t.NamedTuple):
-    """One run against a quota, and what it made of it."""
+    """One run against a quota, and its results."""
 
     output: Output
     throttled: int
     share: float
-    """Of the quota, from the second window on: the first is a burst."""
+    """Share of the quota used from the second window on. The first one is a burst."""
     others_throttled: int
     seconds: float
 
@@ -59,7 +59,7 @@ def run(
     app: bool = False,
     faults: FaultPlan | None = None,
 ) -> Run:
-    """Run against a quota that others use, too, at a steady share of it."""
+    """Run against a quota, of which others use a steady share."""
     account = Account(size=requests)
     refused = 0
     with FakeHubSpot(
@@ -106,7 +106,7 @@ def _token_settings(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
 def test_a_run_alone_sees_no_429_and_uses_its_quota(
     tmp_path: Path, clock: StillClock, report: list[str], window: Window, latency: float
 ) -> None:
-    """190 requests in ten seconds, whatever the window and the speed of answers."""
+    """190 requests in ten seconds, for every kind of window and speed of responses."""
     contract = Contract(quota=190, quota_window=window)
     done = run(tmp_path, clock, contract, requests=570, latency=latency)
     report.append(
@@ -139,7 +139,7 @@ def test_the_quota_is_what_hubspot_says_it_is(
     quota: int,
     seconds: float,
 ) -> None:
-    """It depends on the subscription, and nobody has to configure it."""
+    """It depends on the subscription, and needs no configuration."""
     contract = Contract(quota=quota, quota_window_seconds=seconds, quota_window=window)
     latency = min(0.002, seconds / quota / 10)
     requests = 3 * quota if quota > 10 else 6 * quota
@@ -151,7 +151,7 @@ def test_the_quota_is_what_hubspot_says_it_is(
 def test_an_app_stays_within_its_quota_as_well(
     tmp_path: Path, clock: StillClock
 ) -> None:
-    """Requests for access tokens are none of it."""
+    """Requests for access tokens do not count."""
     contract = Contract(quota=110)
     done = run(tmp_path, clock, contract, requests=440, latency=0.002, app=True)
     assert done.throttled == 0
@@ -161,7 +161,7 @@ def test_an_app_stays_within_its_quota_as_well(
 def test_a_run_that_is_slower_than_its_quota_never_waits(
     tmp_path: Path, clock: StillClock
 ) -> None:
-    """Answers of a quarter of a second are forty in ten seconds."""
+    """At a quarter of a second each, it sends forty requests in ten seconds."""
     contract = Contract(quota=100)
     done = run(tmp_path, clock, contract, requests=100, latency=0.25)
     assert done.throttled == 0
@@ -170,7 +170,7 @@ def test_a_run_that_is_slower_than_its_quota_never_waits(
 
 
 def test_a_run_that_is_short_never_waits(tmp_path: Path, clock: StillClock) -> None:
-    """Most runs are a few requests, and should be over at once."""
+    """Most runs are a few requests, and should end quickly."""
     done = run(tmp_path, clock, Contract(quota=100), requests=40)
     assert done.throttled == 0
     assert clock.waits == []
@@ -188,7 +188,7 @@ def test_a_lost_answer_is_not_taken_for_somebody_else(
 
 
 def test_slowing_down_is_told_once(tmp_path: Path, clock: StillClock) -> None:
-    """As information: nothing is wrong."""
+    """At level INFO, because nothing is wrong."""
     done = run(tmp_path, clock, Contract(quota=20), requests=80)
     told = [x for x in done.output.stderr.splitlines() if "Slowing down" in x]
     assert len(told) == 1
@@ -201,7 +201,7 @@ def test_slowing_down_is_told_once(tmp_path: Path, clock: StillClock) -> None:
 def test_room_is_left_to_others_who_use_the_same_quota(
     tmp_path: Path, clock: StillClock, report: list[str], window: Window, others: float
 ) -> None:
-    """Few 429s while others use a steady share: at most one in ten of theirs."""
+    """At most one in ten requests of others gets a 429, if they use a steady share."""
     contract = Contract(quota=100, quota_window=window)
     done = run(tmp_path, clock, contract, requests=200, latency=0.005, others=others)
     report.append(
@@ -218,7 +218,7 @@ def test_room_is_left_to_others_who_use_the_same_quota(
 def test_others_who_leave_next_to_nothing_do_not_stop_the_run(
     tmp_path: Path, clock: StillClock, window: Window
 ) -> None:
-    """It gets through, if slowly, and a 429 that it meets is waited out."""
+    """The run finishes slowly, and waits after each 429."""
     contract = Contract(quota=40, quota_window=window)
     done = run(tmp_path, clock, contract, requests=20, latency=0.01, others=0.95)
     assert done.throttled == len(done.output.warnings)
@@ -229,7 +229,7 @@ def test_others_who_leave_next_to_nothing_do_not_stop_the_run(
 def test_limits_that_no_header_tells_are_ridden_out(
     tmp_path: Path, clock: StillClock, *, headers: bool
 ) -> None:
-    """A limit of requests in a second has no header, and a gateway may drop all."""
+    """The limit per second has no header, and a gateway may remove all headers."""
     contract = Contract(
         quota=0 if headers else 30, quota_per_second=8, quota_headers=headers
     )
@@ -241,7 +241,7 @@ def test_limits_that_no_header_tells_are_ridden_out(
 def test_a_limit_that_changes_in_mid_run_is_followed(
     tmp_path: Path, clock: StillClock
 ) -> None:
-    """As when somebody buys the add-on, or another window is told."""
+    """This happens if somebody buys the add-on, or HubSpot reports another window."""
     contract = Contract(quota=100)
     account = Account(size=400)
     with FakeHubSpot(account, contract, token=TOKEN, monotonic=clock) as hubspot:
@@ -261,7 +261,7 @@ def test_a_limit_that_changes_in_mid_run_is_followed(
 
 
 def test_threads_share_one_limiter() -> None:
-    """Eight of them, by the world's clock: no window holds more than its quota."""
+    """With eight threads and the real clock, no window exceeds its quota."""
     contract = Contract(quota=40, quota_window_seconds=1, quota_window="rolling")
     quota = Quota(time.monotonic)
     limiter = RateLimiter(logging.getLogger("test"))
@@ -289,7 +289,7 @@ def test_threads_share_one_limiter() -> None:
 
 
 def test_two_runs_at_once_share_a_quota(tmp_path: Path, report: list[str]) -> None:
-    """Two processes by the world's clock, neither of which knows of the other."""
+    """Two processes with the real clock, neither of which knows about the other."""
     contract = Contract(quota=40, quota_window_seconds=1)
     with FakeHubSpot(Account(size=50), contract, token=TOKEN) as hubspot:
         config = settings(hubspot.url, page_size=1, max_retry_seconds=60)

@@ -1,7 +1,7 @@
-"""Every fault, at any request, however often: what a run does, says and leaves.
+"""Every fault, at any request, any number of times: what a run does and reports.
 
-The matrix runs with a clock that only sleeping moves on: the server and the tap share
-it, so that the waits, and what the server sees of them, are exact.
+The clock of the matrix only moves when something sleeps. Server and tap share it, so
+that waits, and what the server sees of them, are exact.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if t.TYPE_CHECKING:
 
 CANARY = "the-words-of-a-customer"
 CANARIES = (CANARY, "HubSpot is not available")
-"""What is in the bodies of faults, and in the rows."""
+"""Text in the bodies of faults and in the rows."""
 
 PAGE, PAGES = 10, 3
 FIRST, MIDDLE, LAST = 1, 2, PAGES
@@ -60,22 +60,22 @@ CREDENTIALS = ("token", "app")
 PAGE_OF_CANARY = f"<html><h1>{CANARY}</h1></html>".encode()
 
 UNTOLD = Contract(quota_headers=False)
-"""For a server whose clock is not the tap's: no run slows down."""
+"""For a server with another clock than the tap's, so that no run slows down."""
 
 LONGEST_STEP = 60.0
-"""Seconds; the random part of a wait doubles up to this."""
+"""Seconds. The random part of a wait doubles up to this value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Waits:
-    """A fault that is waited out, and how long: at least, and at random on top."""
+    """A fault that the tap waits out: the minimum wait, and the random part."""
 
     floor: float
     step: float
     budget: float = 100.0
-    """What `max_retry_seconds` is; three waits fit."""
+    """Value of `max_retry_seconds`; three waits fit."""
     tolerance: float = 0.0
-    """By how much the floor may fall short, where a date has whole seconds."""
+    """By how much a wait may be below its floor, because a date has whole seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Ends:
 
 @dataclasses.dataclass(frozen=True)
 class Renews:
-    """A fault that another access token may end, and a fixed token cannot."""
+    """A fault that another access token can end, but a fixed token cannot."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Nothing:
-    """No fault, if a slow one."""
+    """Not a fault, even if it is slow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,12 +100,12 @@ class Kind:
     make: Callable[[], Fault]
     means: Waits | Ends | Renews | Nothing
     says: tuple[str, ...] = ()
-    """Words of the line that is logged for it, be it a wait or the end."""
+    """Words in the log line for it, whether it is a wait or the end."""
     timeout: float = 30.0
 
 
 def refused(status: int, category: str, **more: t.Any) -> Callable[[], Fault]:
-    """Return a refusal of HubSpot's with a customer's words beside its message."""
+    """Return an error response of HubSpot with private text next to its message."""
     more |= {"errors": [{"message": CANARY, "context": {"who": [CANARY]}}]}
     return lambda: Fault.refusal(RefusalError(status, category, "no", **more))
 
@@ -228,7 +228,7 @@ TIMES = {"once": 1, "three times": 3, "for ever": None}
 
 
 class Cell(t.NamedTuple):
-    """One fault, at one place, so many times, with one kind of credential."""
+    """One fault at one place, a number of times, with one kind of credential."""
 
     kind: str
     place: str
@@ -245,13 +245,13 @@ CELLS = [Cell(*cell) for cell in itertools.product(KINDS, PLACES, TIMES, CREDENT
 
 
 def account_of_a_customer() -> Account:
-    """Return three pages of threads, each with words that no log may hold."""
+    """Return three pages of threads with private text that no log may contain."""
     rows = Account(size=PAGE * (PAGES - 1) + 5).threads()
     return Account.of({**row, "assignedTo": f"A-{CANARY}"} for row in rows)
 
 
 class Served:
-    """The server of all cells, and what is known of its account."""
+    """The server of all cells, and the rows of its account."""
 
     def __init__(self, hubspot: FakeHubSpot, clock: StillClock) -> None:
         rows = sorted(
@@ -262,12 +262,12 @@ class Served:
         self.clock = clock
         self.rows = [written(row) for row in rows]
         self.completed: set[str] = set()
-        """Outputs from which a next run has been seen to complete the account."""
+        """Outputs for which a next run has already completed the account."""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    """Serve the account to all cells, by one clock."""
+    """Serve the account to all cells, with one clock."""
     clock = StillClock()
     account = account_of_a_customer()
     with FakeHubSpot(account, token=TOKEN, monotonic=clock) as hubspot:
@@ -276,26 +276,26 @@ def server() -> Iterator[Served]:
 
 @pytest.fixture
 def served(server: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """Return the server as if nothing had been asked of it yet; time stands still."""
+    """Return the server in its initial state, with a clock that does not move."""
     hubspot = server.hubspot
     hubspot.faults.clear()
     hubspot.forget()
     hubspot.oauth = OAuth()
     server.clock.waits.clear()
-    server.clock.now += 3_600  # no other run is in the window of the limit
+    server.clock.now += 3_600  # no other run is in the same window of the limit
     server.clock.share_with_tap(monkeypatch)
     return server
 
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the files of a run are; each cell writes its own."""
+    """Return the folder for the files of a run; each cell overwrites them."""
     return tmp_path_factory.mktemp("cell")
 
 
 @pytest.fixture(scope="module")
 def summary(report: list[str]) -> Iterator[Counter[tuple[str, str]]]:
-    """Count what each row of the matrix did, and report it."""
+    """Count what the cells of each row of the matrix did, and report it."""
     counts: Counter[tuple[str, str]] = Counter()
     yield counts
     columns = ("cells", "passed", "requests", "waited s")
@@ -374,9 +374,9 @@ def test_every_fault_everywhere(
 def expected(
     means: Waits | Ends | Renews | Nothing, times: int | None, credential: str
 ) -> tuple[int | None, bool]:
-    """Return how many more requests a fault brings, and whether the run survives.
+    """Return how many extra requests a fault causes, and whether the run survives.
 
-    None is as many as fit into the budget.
+    None means as many as fit into the budget.
     """
     match means:
         case Waits():
@@ -392,7 +392,7 @@ def expected(
 def assert_waits_follow_the_rule(
     rule: Waits, waits: list[float], *, to_the_end: bool
 ) -> None:
-    """Check floor, growth and budget; and that no affordable try was given away."""
+    """Check floor, growth and budget, and that every retry that fits is made."""
     spent = 0.0
     for number, wait in enumerate(waits):
         left = rule.budget - spent
@@ -430,7 +430,7 @@ def assert_ended(
 def assert_the_server_saw_the_waits(
     hubspot: FakeHubSpot, waits: list[float], at: int
 ) -> None:
-    """Check that a wait lies between a request that failed and the one after it."""
+    """Check that each wait is between a failed request and the next one."""
     moments = [request.at for request in hubspot.list_requests]
     spacing = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert spacing[at - 1 : at - 1 + len(waits)] == pytest.approx(waits, abs=1e-6)
@@ -441,7 +441,7 @@ def assert_the_server_saw_the_waits(
 def assert_each_wait_was_told(
     output: Output, waits: list[float], says: tuple[str, ...]
 ) -> None:
-    """Check that there is one line for each wait, with its cause and its length."""
+    """Check that there is one line for each wait, with its cause and length."""
     told = [line for line in output.stderr.splitlines() if "trying again" in line]
     assert len(told) == len(waits)
     for line, wait in zip(told, waits, strict=True):
@@ -452,7 +452,7 @@ def assert_each_wait_was_told(
 
 
 def assert_nothing_leaked(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that no secret was printed, nor a body or a traceback logged."""
+    """Check that no secret was printed, and that no body or traceback was logged."""
     printed = json.dumps(output.messages) + output.stderr
     for secret in secrets_of(hubspot):
         assert secret not in printed
@@ -467,9 +467,9 @@ def last_state(output: Output) -> dict[str, t.Any] | None:
 def assert_the_next_run_completes(
     output: Output, served: Served, credential: str
 ) -> None:
-    """Check that STATE covers what was written only, and that a run resumes from it.
+    """Check that STATE only covers written rows, and that a run resumes from it.
 
-    From the same rows and the same STATE, no second run is needed to know.
+    The same rows and STATE as in an earlier cell do not need another run.
     """
     assert missing_at_states(output, served.rows) == set()
     state = last_state(output)
@@ -486,13 +486,13 @@ def assert_the_next_run_completes(
     served.completed.add(known)
 
 
-# The rules by themselves.
+# The rules on their own.
 
 
 def wait_for(
     *faults: TransientError, budget: float, draw: Callable[[float, float], float]
 ) -> list[float]:
-    """Return the waits for one fault after the other, of tries that take no time."""
+    """Return the waits for a series of faults, if each try takes no time."""
     clock = StillClock()
     waits = retry.waits(budget, draw=draw, clock=clock)
     next(waits)
@@ -527,7 +527,7 @@ def most(low: float, high: float) -> float:
 def test_waits_double_up_to_a_minute_above_the_floor(
     kind: str, longest: list[float]
 ) -> None:
-    """Full jitter: anything from the floor to a bound that grows."""
+    """Full jitter: anything from the floor to a growing bound."""
     faults = [passing(kind)] * len(longest)
     assert wait_for(*faults, budget=10_000, draw=most) == longest
     floors = wait_for(*faults, budget=10_000, draw=least)
@@ -535,7 +535,7 @@ def test_waits_double_up_to_a_minute_above_the_floor(
 
 
 def test_the_last_wait_is_cut_to_what_is_left() -> None:
-    """The budget is used to its end, and not a second longer."""
+    """The budget is used up, and not exceeded."""
     faults = [passing("5xx")] * 4
     assert wait_for(*faults, budget=10, draw=most) == [1, 2, 4, 3]
     with pytest.raises(RetriesExhausted, match="5 tries in 10 s"):
@@ -543,13 +543,13 @@ def test_the_last_wait_is_cut_to_what_is_left() -> None:
 
 
 def test_a_floor_that_does_not_fit_is_not_waited_for_in_part() -> None:
-    """To ask again too early helps nobody."""
+    """Retrying earlier would not help."""
     with pytest.raises(RetriesExhausted, match="2 tries in 11 s"):
         wait_for(*[passing("429")] * 2, budget=20, draw=most)
 
 
 def test_the_time_of_the_tries_counts() -> None:
-    """The budget is for the request, timeouts included."""
+    """The budget covers the whole request, including timeouts."""
     clock = StillClock()
     waits = retry.waits(10, draw=most, clock=clock)
     next(waits)
@@ -561,7 +561,7 @@ def test_the_time_of_the_tries_counts() -> None:
 
 
 def test_one_budget_is_shared_by_faults_of_all_kinds() -> None:
-    """A request that meets one fault after the other does not wait for ever."""
+    """A request that meets one fault after another does not wait forever."""
     faults = [passing("5xx"), passing("423"), passing("not JSON"), passing("5xx", 7)]
     assert wait_for(*faults, budget=100, draw=most) == [1, 4, 4, 15]
     with pytest.raises(RetriesExhausted):
@@ -569,7 +569,7 @@ def test_one_budget_is_shared_by_faults_of_all_kinds() -> None:
 
 
 def test_the_last_fault_is_the_cause_that_is_told(served: Served) -> None:
-    """What was met before it was logged when it was met."""
+    """Earlier faults were logged when they occurred."""
     hubspot = served.hubspot
     hubspot.faults.add(Fault.status(500), at=MIDDLE)
     hubspot.faults.add(Fault.reset(), at=MIDDLE + 1)
@@ -581,7 +581,7 @@ def test_the_last_fault_is_the_cause_that_is_told(served: Served) -> None:
     assert str(failure.value).count("\n") == 0
 
 
-# Every status there is.
+# Every status.
 
 RETRIED = [408, 423, 429, 477, *range(500, 600)]
 FINAL = [201, 202, 204, 206, *range(300, 309), *range(400, 520)]
@@ -590,7 +590,7 @@ FINAL = [201, 202, 204, 206, *range(300, 309), *range(400, 520)]
 def test_every_status_that_may_pass_is_ridden_out_in_one_run(
     clock: StillClock, directory: Path
 ) -> None:
-    """Every other request meets another one; the run does not mind."""
+    """Every other request gets another status, and the run succeeds."""
     account = Account(size=len(RETRIED))
     with FakeHubSpot(account, UNTOLD, token=TOKEN) as hubspot:
         for number, status in enumerate(RETRIED):
@@ -605,7 +605,7 @@ def test_every_status_that_may_pass_is_ridden_out_in_one_run(
 
 @pytest.mark.parametrize("status", [s for s in FINAL if s < 500 and s not in RETRIED])
 def test_every_other_status_is_final(served: Served, status: int) -> None:
-    """It is asked once, and the remedy that is named is a setting or the README."""
+    """It is requested once, and the remedy is a setting or the README."""
     served.hubspot.faults.add(Fault.status(status, b""), since=MIDDLE)
     with pytest.raises(
         RequestRefused, match=rf"{status}.* Remedy: .*(`|documentation)"
@@ -615,12 +615,12 @@ def test_every_other_status_is_final(served: Served, status: int) -> None:
     assert served.clock.waits == []
 
 
-# A run that sweeps, as most do.
+# A run that sweeps, as most runs do.
 
 
 @pytest.fixture(scope="module")
 def swept() -> Iterator[tuple[FakeHubSpot, list[Row], int]]:
-    """Serve an account of everything a sweep reads; return what a whole run writes."""
+    """Serve an account with everything a sweep reads; return what a full run writes."""
     shape = Shape(archived=0.2, silent=0.2)
     account = Account(size=40, shape=shape)
     with FakeHubSpot(account, UNTOLD, token=TOKEN) as hubspot:
@@ -632,7 +632,7 @@ def swept() -> Iterator[tuple[FakeHubSpot, list[Row], int]]:
 
 
 def sweeping(hubspot: FakeHubSpot, credential: str, **more: t.Any) -> dict[str, t.Any]:
-    """Return the settings of a run with all that a sweep does."""
+    """Return the settings of a run with everything that a sweep does."""
     return configured(
         hubspot,
         credential,
@@ -656,7 +656,7 @@ def test_a_sweep_that_fails_at_any_request_leaves_nothing_out(
     directory: Path,
     credential: str,
 ) -> None:
-    """No version is activated, no sweep is noted, and the next run does both."""
+    """No version is activated and no sweep is recorded. The next run does both."""
     hubspot, whole, requests = swept
     truth = {row["id"]: written(row) for row in hubspot.account.threads()}
     live = [row for row in truth.values() if not row["archived"]]
@@ -697,7 +697,7 @@ def test_a_sweep_rides_out_a_fault_at_each_of_its_requests(
     assert len(waits) == 3 * requests
 
 
-# A few cells as a shell sees them.
+# A few cells, as a shell sees them.
 
 
 @pytest.mark.parametrize(
@@ -713,7 +713,7 @@ def test_a_sweep_rides_out_a_fault_at_each_of_its_requests(
 def test_the_command_itself_fails_as_the_matrix_says(
     server: Served, tmp_path: Path, kind: str, place: str, credential: str
 ) -> None:
-    """One line, code 1, the rows of the pages before, a STATE to go on from."""
+    """One line, code 1, the rows of earlier pages, and a STATE to resume from."""
     hubspot = server.hubspot
     renewed(hubspot)
     hubspot.faults.add(KINDS[kind].make(), since=PLACES[place])
@@ -745,7 +745,7 @@ def test_the_command_itself_fails_as_the_matrix_says(
 def test_a_signal_ends_a_run_of_an_app_wherever_it_is(
     tmp_path: Path, number: signal.Signals, where: str
 ) -> None:
-    """Within two seconds, with the STATE of what was written; the next run goes on."""
+    """It ends within two seconds and keeps its STATE, and the next run continues."""
     hubspot = FakeHubSpot(account_of_a_customer(), token=TOKEN)
     at = FIRST if where == "first wait" else LAST
     obstruct(hubspot, where, at)
@@ -779,7 +779,7 @@ def test_a_signal_ends_a_run_of_an_app_wherever_it_is(
 
 
 def obstruct(hubspot: FakeHubSpot, where: str, at: int) -> None:
-    """Make a run stay somewhere for minutes."""
+    """Keep a run at some point for minutes."""
     wait = Fault.status(503, retry_after=300)
     match where:
         case "wait" | "first wait":
@@ -802,7 +802,7 @@ def obstruct(hubspot: FakeHubSpot, where: str, at: int) -> None:
 def start_when_told(
     directory: Path, config: dict[str, t.Any], hubspot: FakeHubSpot, at: int
 ) -> subprocess.Popen[bytes]:
-    """Start the command; return when it has done all that it can."""
+    """Start the command, and return when it cannot do anything more."""
     there = threading.Event()
 
     def tell(count: int, _: SeenRequest) -> None:
@@ -813,12 +813,12 @@ def start_when_told(
     process = start_tap(directory, config)
     assert there.wait(30)
     hubspot.before_request = None
-    time.sleep(0.4)  # for the answer to arrive, and the wait to begin
+    time.sleep(0.4)  # until the response arrives and the wait begins
     return process
 
 
 def test_signals_that_come_at_once_are_one(tmp_path: Path, server: Served) -> None:
-    """A scheduler that is impatient does not cost the STATE."""
+    """An impatient scheduler does not cost the STATE."""
     hubspot = server.hubspot
     renewed(hubspot)
     hubspot.faults.add(Fault.status(503, retry_after=300), since=LAST)

@@ -1,4 +1,4 @@
-"""What becomes of a row, whatever HubSpot puts into it."""
+"""How a row is written, whatever HubSpot puts into it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOMENT_FIELDS = tuple(
 
 
 def row(number: int = 1, **fields: t.Any) -> Row:
-    """Return an ordinary row, but for some fields."""
+    """Return an ordinary row with some fields changed."""
     return {
         "id": str(1000 + number),
         "createdAt": "2024-03-11T15:00:00.000Z",
@@ -49,25 +49,25 @@ def row(number: int = 1, **fields: t.Any) -> Row:
 
 
 def run(*rows: Row, state: t.Any = None, **more: t.Any) -> Output:
-    """Run the tap over an account of these rows, those without a message last."""
+    """Run the tap on an account of these rows, those without a message last."""
     contract = Contract(silent_last=True)
     with FakeHubSpot(Account.of(rows), contract, token=TOKEN) as hubspot:
         return run_here(harness.settings(hubspot.url, **more), state=state)
 
 
 def run_one(**fields: t.Any) -> Row:
-    """Run the tap over one ordinary row, but for some fields; return what it wrote."""
+    """Run the tap on one row with some fields changed, and return what it wrote."""
     (record,) = run(row(**fields)).records
     return record
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged as a warning."""
+    """Return the logged warnings."""
     return [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
 
 
 def test_the_published_examples_arrive_as_they_are() -> None:
-    """HubSpot's own two rows come out field by field, null where one is absent."""
+    """HubSpot's own two rows arrive field by field, with null for missing fields."""
     output = run(*EXAMPLES)
     assert by_id(output.records) == {r["id"]: written(r) for r in EXAMPLES}
     assert [tuple(record) for record in output.records] == [FIELDS, FIELDS]
@@ -86,7 +86,7 @@ def test_the_published_examples_arrive_as_they_are() -> None:
     ],
 )
 def test_a_moment_is_written_in_one_form(field: str, sent: str, expected: str) -> None:
-    """Precision and offset of what HubSpot sends do not reach the warehouse."""
+    """The precision and offset of HubSpot's values do not reach the warehouse."""
     assert run_one(**{field: sent})[field] == expected
 
 
@@ -95,7 +95,7 @@ def test_a_moment_is_written_in_one_form(field: str, sent: str, expected: str) -
 def test_an_empty_moment_is_null(
     field: str, sent: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is no reason for a warning."""
+    """An empty value causes no warning."""
     assert run_one(**{field: sent})[field] is None
     assert warnings_of(caplog) == []
 
@@ -120,7 +120,7 @@ def test_an_empty_moment_is_null(
 def test_what_is_no_moment_is_null_and_reported(
     field: str, sent: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One warning names the thread and the field, and keeps the content to itself."""
+    """One warning names the thread and the field, but does not show the content."""
     assert run_one(**{field: sent})[field] is None
     (warning,) = warnings_of(caplog)
     assert "1001" in warning
@@ -131,7 +131,7 @@ def test_what_is_no_moment_is_null_and_reported(
 
 @pytest.mark.parametrize("sent", [WORDS, "", None, 17, {"a": 1}], ids=repr)
 def test_the_bookmark_stays_at_an_unreadable_timestamp(sent: t.Any) -> None:
-    """The row is written all the same; only those beside it move the bookmark."""
+    """The row is written, and only the rows next to it move the bookmark."""
     output = run(row(1), row(2, latestMessageTimestamp=sent), row(3))
     expected = [row(1), row(2, latestMessageTimestamp=None), row(3)]
     assert by_id(output.records) == {r["id"]: written(r) for r in expected}
@@ -140,7 +140,7 @@ def test_the_bookmark_stays_at_an_unreadable_timestamp(sent: t.Any) -> None:
 
 
 def test_the_bookmark_of_the_run_before_outlives_unreadable_timestamps() -> None:
-    """A run that reads no timestamp at all ends where it began."""
+    """A run that reads no timestamp at all keeps its bookmark."""
     reached = "2024-03-11T15:00:00.000Z"
     bookmark = {"replication_key": "latestMessageTimestamp"}
     state = {"bookmarks": {"threads": bookmark | {"replication_key_value": reached}}}
@@ -152,7 +152,7 @@ def test_the_bookmark_of_the_run_before_outlives_unreadable_timestamps() -> None
 def test_unreadable_values_do_not_flood_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """After a hundred, those of a field are counted and said once, at the end."""
+    """After a hundred warnings for a field, the total is reported once, at the end."""
     output = run(*(row(n, closedAt=WORDS) for n in range(130)))
     assert [record["closedAt"] for record in output.records] == [None] * 130
     *single, last = warnings_of(caplog)
@@ -162,7 +162,7 @@ def test_unreadable_values_do_not_flood_the_log(
 
 
 def test_an_unknown_field_is_left_out_and_named_once_a_run(tmp_path: Path) -> None:
-    """However many rows, pages and listings it is in: one warning, no content."""
+    """However many rows, pages and listings have it: one warning, without content."""
     account = Account.of(
         [row(n, channelMood=WORDS, priority={"level": WORDS}) for n in range(40)]
     )
@@ -180,7 +180,7 @@ def test_an_unknown_field_is_left_out_and_named_once_a_run(tmp_path: Path) -> No
 def test_an_unknown_field_that_comes_later_is_named_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each name has a warning of its own, and only one."""
+    """Each name has its own warning, and only one."""
     run(row(1, mood=1), row(2, mood=1, taste=1), row(3, taste=1, mood=1))
     first, second = warnings_of(caplog)
     assert "`mood`" in first
@@ -200,13 +200,13 @@ def test_a_deselected_field_is_not_unknown(caplog: pytest.LogCaptureFixture) -> 
 def test_any_status_passes_through(
     status: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A status that HubSpot invents tomorrow is a text like today's."""
+    """A status that HubSpot adds later is written like the current ones."""
     assert run_one(status=status)["status"] == status
     assert warnings_of(caplog) == []
 
 
 def test_ids_as_numbers_are_the_same_ids() -> None:
-    """A number in place of its digits changes no column and no key, in any listing."""
+    """A number instead of digits changes no column and no key, in any listing."""
     names = ("inboxId", "associatedContactId", "originalChannelId")
     numbers = row(1) | dict.fromkeys(names, 2**53 + 1) | {"id": 1001}
     texts = row(2) | dict.fromkeys(names, str(2**53 + 1))
@@ -217,7 +217,7 @@ def test_ids_as_numbers_are_the_same_ids() -> None:
 
 @pytest.mark.parametrize("nulls", [True, False])
 def test_absent_and_null_are_the_same(*, nulls: bool) -> None:
-    """HubSpot leaves out what a thread does not have; a column has it as null."""
+    """HubSpot leaves out missing values; the column is null."""
     account = Account(size=60, shape=Shape(unassigned=0.5))
     with FakeHubSpot(account, Contract(nulls=nulls), token=TOKEN) as hubspot:
         output = run_here(harness.settings(hubspot.url))
@@ -226,7 +226,7 @@ def test_absent_and_null_are_the_same(*, nulls: bool) -> None:
 
 
 def test_a_row_of_nothing_but_its_id_is_a_row() -> None:
-    """Every other field may be missing at once."""
+    """All other fields can be missing at once."""
     (record,) = run({"id": "7"}).records
     assert record == dict.fromkeys(FIELDS) | {"id": "7", "archived": False}
 
@@ -258,7 +258,7 @@ def test_a_row_of_nothing_but_its_id_is_a_row() -> None:
 def test_associations_are_an_object_or_null(
     sent: t.Any, expected: t.Any, warned: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is linked in another form is left out, with its place in a warning."""
+    """Associations in another form are left out, and a warning names their place."""
     assert run_one(threadAssociations=sent)["threadAssociations"] == expected
     found = warnings_of(caplog)
     assert len(found) == (warned is not None)
@@ -281,7 +281,7 @@ def test_associations_are_an_object_or_null(
 def test_a_value_of_another_type_is_null_and_reported(
     field: str, sent: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A target is never sent what the schema does not allow."""
+    """A target never receives a value that the schema does not allow."""
     record, found = read({"id": "1001", field: sent}, caplog)
     assert record[field] is None
     (warning,) = found
@@ -293,7 +293,7 @@ def test_a_value_of_another_type_is_null_and_reported(
 def test_an_id_that_is_no_number_is_not_quoted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where an id should be there might be somebody's words."""
+    """The value could be anything, even private text."""
     record, found = read({"id": WORDS, "closedAt": WORDS}, caplog)
     assert record["id"] == WORDS
     (warning,) = found
@@ -321,7 +321,7 @@ def test_an_id_that_is_no_number_is_not_quoted(
 def test_a_row_without_an_id_is_an_error(
     sent: t.Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No row is written that a target could not put in its place."""
+    """No row is written that a target could not identify."""
     with pytest.raises(InvalidResponse, match=r"without `id`|not an object"):
         read(sent, caplog)
 
@@ -340,7 +340,7 @@ def reader(logger: logging.Logger) -> RecordReader:
 def read(
     sent: t.Any, caplog: pytest.LogCaptureFixture
 ) -> tuple[dict[str, t.Any], list[str]]:
-    """Read one row by itself; return the record and what was warned of."""
+    """Read a single row; return the record and the warnings."""
     caplog.clear()
     record = reader(logging.getLogger("tests.rows")).read(sent)
     return record, warnings_of(caplog)
@@ -388,7 +388,7 @@ FIXED_WIDTH = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z")
 def test_any_json_is_a_record_of_the_schema_or_an_unreadable_answer(
     rows: list[t.Any],
 ) -> None:
-    """No row ends a run with a crash, and none reaches a target in another form."""
+    """No row crashes a run, and none reaches a target in another form."""
     quiet = logging.getLogger("quiet")
     quiet.setLevel(logging.CRITICAL)
     read_row = reader(quiet).read

@@ -1,4 +1,4 @@
-"""What the SDK is relied on for: its own suite, its private names, its stock paths."""
+"""What the tap relies on in the SDK: its test suite, private names and stock paths."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ StandardSuite: t.Any = get_tap_test_class(
 
 
 class TestStandardSuite(StandardSuite):  # type: ignore[misc]
-    """The tests that the SDK has for every tap."""
+    """The SDK's own tests for every tap."""
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -64,11 +64,11 @@ class TestStandardSuite(StandardSuite):  # type: ignore[misc]
         """Serve an account in which every column has a value somewhere."""
         account = Account(size=400, shape=Shape(tickets=1.0))
         with FakeHubSpot(account, token=TOKEN) as hubspot:
-            SUITE_SETTINGS["api_url"] = hubspot.url  # the suite holds this very dict
+            SUITE_SETTINGS["api_url"] = hubspot.url  # the suite holds this same dict
             yield
 
 
-# Private names: where they are, and what each is relied on for.
+# Private names: where they are used, and what the tap relies on.
 
 SDK = "singer_sdk."
 PACKAGE = "tap_hubspot_threads."
@@ -80,7 +80,7 @@ BASES = {
     "tap": ["plugin_base", "tap_base"],
     "threads": ["streams.core", "streams.rest"],
 }
-"""The SDK's modules whose classes a module of the tap derives from."""
+"""The SDK modules whose classes a module of the tap inherits from."""
 
 SIGNATURES: dict[str, tuple[Callable[..., t.Any], str]] = {
     "_handle_termination": (Tap._handle_termination, "(self, signum, frame)"),
@@ -128,7 +128,7 @@ def private_names(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", BASES)
 def test_private_names_of_the_sdk_are_used_in_one_place(module: str) -> None:
-    """Outside of `sdk.py` no module reads, sets or overrides what the SDK hides."""
+    """Only `sdk.py` reads, sets or overrides private names of the SDK."""
     of_the_sdk = {n for base in BASES[module] for n in private_names(SDK + base)}
     assert private_names(PACKAGE + module) & of_the_sdk == set()
 
@@ -139,7 +139,7 @@ def test_private_names_of_the_sdk_are_used_in_one_place(module: str) -> None:
     ids=lambda path: path.stem,
 )
 def test_private_modules_of_the_sdk_are_imported_in_one_place(path: Path) -> None:
-    """A module with an underscore may be gone in the SDK's next version."""
+    """A module with an underscore can disappear in the SDK's next version."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     imported += [
@@ -153,7 +153,7 @@ def test_private_modules_of_the_sdk_are_imported_in_one_place(path: Path) -> Non
 
 
 def test_every_private_name_is_looked_at_here() -> None:
-    """A private name that is taken into use gets a test below."""
+    """Every private name in use has a test below."""
     modules = ["streams.core", "streams.rest", "tap_base", "plugin_base"]
     of_the_sdk = {name for module in modules for name in private_names(SDK + module)}
     used = private_names(f"{PACKAGE}sdk") & of_the_sdk
@@ -162,7 +162,7 @@ def test_every_private_name_is_looked_at_here() -> None:
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_private_name_has_its_parameters(name: str) -> None:
-    """An override of another form would not be called as it expects."""
+    """The SDK could not call an override with other parameters."""
     function, expected = SIGNATURES[name]
     signature = inspect.signature(function)
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
@@ -190,7 +190,7 @@ class Numbers(Stream):
 
 
 class Probe(Tap):
-    """A tap of nothing but the SDK."""
+    """A tap that contains nothing but the SDK."""
 
     name = "tap-probe"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
@@ -210,13 +210,13 @@ class Probe(Tap):
 
 
 def messages(stdout: bytes) -> list[Message]:
-    """Return the Singer messages in an output."""
+    """Return the Singer messages in a run's output."""
     return [json.loads(line) for line in stdout.splitlines()]
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """Leave the signals of the test's process as they were."""
+    """Restore the signal handlers of the test process."""
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -224,7 +224,7 @@ def _handlers() -> Iterator[None]:
 
 
 def test_settings_are_checked_and_completed_before_anything_else() -> None:
-    """`_validate_config` sees `_config`, and what it fills in is the configuration."""
+    """`_validate_config` receives `_config`, and its additions take effect."""
     Probe.checked.clear()
     tap = Probe(config={"a": 1})
     Probe(config={"b": 2}, validate_config=False)
@@ -235,7 +235,7 @@ def test_settings_are_checked_and_completed_before_anything_else() -> None:
 def test_the_environment_is_read_as_the_class_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`_env_var_config` is asked of the class, and adds to the configuration."""
+    """`_env_var_config` is read from the class, and adds to the configuration."""
 
     class FromElsewhere(Probe):
         @override
@@ -251,7 +251,7 @@ def test_the_environment_is_read_as_the_class_says(
 
 
 def test_signals_go_to_the_tap() -> None:
-    """The SDK installs `_handle_termination` for both signals when a tap is made."""
+    """The SDK installs `_handle_termination` for both signals when it creates a tap."""
     tap = Probe()
     for number in (signal.SIGINT, signal.SIGTERM):
         assert signal.getsignal(number) == tap._handle_termination
@@ -283,7 +283,7 @@ def test_a_version_is_in_every_record_and_can_be_activated() -> None:
 
 
 def test_the_command_is_the_sdks() -> None:
-    """The tap's command is made from the SDK's, with all its options."""
+    """The tap's command is derived from the SDK's, with all its options."""
     command = TapHubSpotThreads.get_singer_command()
     stock = Probe.get_singer_command()
     assert isinstance(command, SingerCommand)
@@ -294,7 +294,7 @@ def test_the_command_is_the_sdks() -> None:
 
 
 def batches(directory: Path, size: int) -> dict[str, t.Any]:
-    """Return the setting for compressed files of some rows each."""
+    """Return the setting for compressed files with some rows each."""
     return {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": directory.as_uri()},
@@ -310,7 +310,7 @@ def rows_of(message: Message) -> list[Row]:
 
 
 def batched(output: Output, account: Account) -> list[Row]:
-    """Return the rows of all files; at each STATE, check that none is missing."""
+    """Return the rows of all files, and check at each STATE that none is missing."""
     found: list[Row] = []
     for message in output.messages:
         if message["type"] == "BATCH":
@@ -329,7 +329,7 @@ def batched(output: Output, account: Account) -> list[Row]:
 
 @pytest.mark.parametrize("size", [1, 7, 10, 50, 60, 1000])
 def test_batch_files_hold_exactly_the_rows(tmp_path: Path, size: int) -> None:
-    """In files of any size: every thread once, and STATE never ahead of them."""
+    """For any file size, every thread is written once, and STATE is never ahead."""
     account = Account(size=50, shape=Shape(tied=0.5, tie_size=5, tickets=0.5))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(
@@ -350,7 +350,7 @@ def test_batch_files_hold_exactly_the_rows(tmp_path: Path, size: int) -> None:
 
 
 def test_batch_files_lack_what_is_deselected(tmp_path: Path) -> None:
-    """A column that somebody left out is not in the files either."""
+    """A deselected column is not in the files either."""
     account = Account(size=10, shape=Shape(tickets=1.0))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(hubspot.url, batch_config=batches(tmp_path, 10))
@@ -362,7 +362,7 @@ def test_batch_files_lack_what_is_deselected(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_of_batches_goes_on_behind_its_files(tmp_path: Path) -> None:
-    """Rows that had not got into a file are read again by the next run."""
+    """The next run reads rows again that were not in a file."""
     account = Account(size=100)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
 
@@ -388,7 +388,7 @@ def test_an_interrupted_run_of_batches_goes_on_behind_its_files(tmp_path: Path) 
 
 
 def test_batches_and_stream_maps_are_refused_together(tmp_path: Path) -> None:
-    """The files would hold in clear what a map is there to hide."""
+    """The files would contain in clear text what a map should hide."""
     config = settings(
         "https://unused.invalid",
         batch_config=batches(tmp_path, 10),
@@ -402,7 +402,7 @@ def test_batches_and_stream_maps_are_refused_together(tmp_path: Path) -> None:
 
 
 def test_stream_maps_rename_hash_and_filter() -> None:
-    """What a map hides is nowhere in the output, and the run goes on as without it."""
+    """The output never shows what a map hides, and the run continues as usual."""
     account = Account(size=40, shape=Shape(closed=0.5))
     maps = {
         "__alias__": "conversations",
@@ -431,7 +431,7 @@ def test_stream_maps_rename_hash_and_filter() -> None:
 
 @pytest.mark.parametrize("tickets", [0.0, 0.5, 1.0])
 def test_flattened_records_have_the_columns_of_the_schema(tickets: float) -> None:
-    """A thread without a ticket has the ticket's column all the same, as null."""
+    """A thread without a ticket has the ticket's column, with null."""
     account = Account(size=20, shape=Shape(tickets=tickets))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(hubspot.url, flattening_enabled=True, flattening_max_depth=1)
@@ -442,7 +442,7 @@ def test_flattened_records_have_the_columns_of_the_schema(tickets: float) -> Non
 
 
 def test_every_record_is_valid_by_its_schema_message() -> None:
-    """Targets check rows against the SCHEMA message, some of them strictly."""
+    """Targets validate rows against the SCHEMA message, some of them strictly."""
     account = Account(size=300, shape=Shape.awkward(tie_size=50))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, sweep_interval_hours=1))
@@ -469,7 +469,7 @@ def test_every_record_is_valid_by_its_schema_message() -> None:
 def test_tickets_are_asked_for_if_selected(
     catalog: dict[str, t.Any] | None, asked: str | None
 ) -> None:
-    """HubSpot leaves the associations out unless they are asked for."""
+    """HubSpot leaves out associations unless they are requested."""
     with FakeHubSpot(Account(size=20), token=TOKEN) as hubspot:
         config = settings(hubspot.url, page_size=6, sweep_interval_hours=1)
         run_here(config, catalog=catalog)
@@ -478,7 +478,7 @@ def test_tickets_are_asked_for_if_selected(
 
 
 def test_a_field_that_the_catalog_lacks_is_not_asked_for() -> None:
-    """A catalog of an earlier version, or one cut down by hand, decides the columns."""
+    """A catalog from an earlier version, or edited by hand, decides the columns."""
     catalog = discover()
     (stream,) = catalog["streams"]
     del stream["schema"]["properties"]["threadAssociations"]

@@ -1,4 +1,4 @@
-"""What nobody may see, and where a credential goes: nowhere but to `api_url`."""
+"""Data that must stay private, and the one destination of a credential: `api_url`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PATH = "/conversations/conversations/2026-09-beta/threads"
 
 @pytest.fixture
 def hubspot() -> Iterator[FakeHubSpot]:
-    """Serve an account in which a customer's words are in every row."""
+    """Serve an account with private text in every row."""
     rows = Account(size=PAGE * PAGES).threads()
     account = Account.of({**row, "assignedTo": f"A-{CANARY}"} for row in rows)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
@@ -79,7 +79,7 @@ Run: t.TypeAlias = "Callable[..., Output]"
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Return how to run the command here with variables of the environment."""
+    """Return a function that runs the command here with environment variables."""
 
     def run(config: dict[str, t.Any], **variables: str) -> Output:
         for name in {*os.environ} - {*clean_environment()}:
@@ -95,7 +95,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
 
 def trouble(hubspot: FakeHubSpot, *, ends: str) -> None:
-    """Let a run meet what quotes its credential and a customer, and survive or not."""
+    """Make responses quote the credential and a customer, and end the run or not."""
     app = hubspot.oauth
     app.rotation = "strict"
 
@@ -133,7 +133,7 @@ def trouble(hubspot: FakeHubSpot, *, ends: str) -> None:
 def test_no_secret_is_printed_at_any_log_level(
     tmp_path: Path, hubspot: FakeHubSpot, level: str, credential: str, ends: str
 ) -> None:
-    """Whatever the level, no secret; above DEBUG no body and no traceback either."""
+    """No level shows a secret, and above DEBUG there is no body and no traceback."""
     configured = config(hubspot, credential)
     trouble(hubspot, ends=ends)
     env = {"LOGLEVEL": level}
@@ -159,7 +159,7 @@ def test_no_secret_is_printed_at_any_log_level(
 
 
 def environment(config: dict[str, t.Any]) -> dict[str, str]:
-    """Return the variables that set what a configuration does."""
+    """Return the variables that correspond to a configuration."""
     return {
         f"TAP_HUBSPOT_THREADS_{name.upper()}": str(value)
         for name, value in config.items()
@@ -193,7 +193,7 @@ FAULTS: dict[str, Fault] = {
 def test_no_secret_is_in_an_exception_or_its_causes(
     hubspot: FakeHubSpot, clock: StillClock, name: str, credential: str
 ) -> None:
-    """Neither in any text of the chain, nor in the log of any library at DEBUG."""
+    """Neither the texts of the chain nor any library's log at DEBUG contain one."""
     hubspot.faults.add(FAULTS[name], since=2, on="both")
     timeout = 0.3 if name == "silence" else 30
     configured = config(hubspot, credential, request_timeout=timeout)
@@ -223,7 +223,7 @@ def test_no_secret_is_in_an_exception_or_its_causes(
 def test_a_message_that_quotes_a_secret_is_shown_without_it(
     tmp_path: Path, hubspot: FakeHubSpot, disguise: str
 ) -> None:
-    """However the secret is hidden in the message, it does not come out."""
+    """A secret is removed from the message, however it is encoded."""
     half = len(TOKEN) // 2
     parts = (TOKEN, TOKEN[:half], TOKEN[half:], "x" * 400, "x" * 255)
     refusal = RefusalError(400, "VALIDATION_ERROR", disguise.format(*parts))
@@ -239,7 +239,7 @@ def test_a_message_that_quotes_a_secret_is_shown_without_it(
 def test_what_cannot_be_read_of_a_header_is_not_logged(
     tmp_path: Path, clock: StillClock
 ) -> None:
-    """A line that is no header is a part of an answer like any other."""
+    """A line that is not a header is treated like any other part of a response."""
     odd = (f"{CANARY} and more".encode(), b"X-After: 1")
     page = http(b'{"results": []}', headers=odd)
     with Wire(lambda *_: page) as wire:
@@ -268,7 +268,7 @@ def test_what_cannot_be_read_of_a_header_is_not_logged(
 def test_a_server_that_sends_the_secret_back_does_not_get_it_logged(
     tmp_path: Path, clock: StillClock, first_line: str
 ) -> None:
-    """In no part of an answer, and not at DEBUG, where causes are shown in full."""
+    """No part of a response is logged with it, not even at DEBUG with full causes."""
     answer = f"{first_line.format(TOKEN, TOKEN)}\r\n\r\n{TOKEN}".encode()
     with Wire(lambda *_: answer) as wire:
         output = run_command_here(tmp_path, settings(wire.url))
@@ -288,7 +288,7 @@ def test_a_server_that_sends_the_secret_back_does_not_get_it_logged(
 def test_no_secret_is_in_what_is_told_about_the_tap(
     tmp_path: Path, hubspot: FakeHubSpot, source: str, arguments: tuple[str, ...]
 ) -> None:
-    """Neither from a file nor from the environment."""
+    """Neither one from a file nor one from the environment."""
     configured = config(hubspot, "app") | {"access_token": TOKEN}
     if source == "file":
         process = start_tap(tmp_path, configured, *arguments, env={"LOGLEVEL": "DEBUG"})
@@ -301,7 +301,7 @@ def test_no_secret_is_in_what_is_told_about_the_tap(
     assert_no_secret_in((stdout + stderr).decode(), hubspot)
 
 
-# Where a credential goes.
+# Where a credential is sent.
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
@@ -309,7 +309,7 @@ def test_no_secret_is_in_what_is_told_about_the_tap(
 def test_no_redirect_is_followed(
     tmp_path: Path, hubspot: FakeHubSpot, status: int, credential: str
 ) -> None:
-    """Not of a page and not of a token: the other server sees nothing at all."""
+    """Neither a page nor a token follows a redirect: the other server sees nothing."""
     with FakeHubSpot(hubspot.account, token=TOKEN) as elsewhere:
         for on, path in (("threads", PATH), ("token", "/oauth/2026-03/token")):
             hubspot.faults.clear()
@@ -343,7 +343,7 @@ def test_a_link_in_an_answer_is_not_followed(hubspot: FakeHubSpot) -> None:
 def test_an_app_sends_its_secret_to_the_token_endpoint_alone(
     hubspot: FakeHubSpot,
 ) -> None:
-    """In the body of a POST: neither in a URL nor in a header, where logs keep it."""
+    """It is in the body of a POST, not in a URL or header, which logs keep."""
     run_here(config(hubspot, "app"))
     app = hubspot.oauth
     for seen in hubspot.requests:
@@ -355,7 +355,7 @@ def test_an_app_sends_its_secret_to_the_token_endpoint_alone(
 
 
 def test_plain_http_to_another_machine_sends_nothing(run: Run) -> None:
-    """The run ends before a connection is even tried."""
+    """The run ends before it opens a connection."""
     with Proxy() as proxy:
         output = run(settings("http://api.hubapi.example"), HTTP_PROXY=proxy.url)
         assert output.code == 1
@@ -389,7 +389,7 @@ def test_a_netrc_does_not_replace_the_credential(
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """A proxy for https, by CONNECT, which keeps what it was told."""
+    """A proxy for HTTPS with CONNECT, which records what it received."""
 
     daemon_threads = True
     block_on_close = False
@@ -399,7 +399,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.refusal = refusal
         self.heads: list[str] = []
         self.carried = bytearray()
-        """All that clients have sent through."""
+        """Everything that clients have sent through the proxy."""
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self._thread.start()
 
@@ -453,7 +453,7 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
 def secure(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[FakeHubSpot, dict[str, str]]]:
-    """Serve an account over TLS; give the variable with which it is trusted."""
+    """Serve an account over TLS, and return the variable that makes it trusted."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -472,7 +472,7 @@ def test_a_proxy_of_the_environment_is_used(
     name: str,
     credential: str,
 ) -> None:
-    """For pages and tokens; it carries what it cannot read."""
+    """It is used for pages and tokens, and only carries encrypted data."""
     hubspot, trust = secure
     configured = config(hubspot, credential)
     with Proxy() as proxy:
@@ -491,7 +491,7 @@ def test_a_proxy_of_the_environment_is_used(
 def test_no_proxy_leaves_the_proxy_out(
     run: Run, secure: tuple[FakeHubSpot, dict[str, str]]
 ) -> None:
-    """As everywhere else, hosts can be excepted."""
+    """Hosts can be excluded, as in other programs."""
     hubspot, trust = secure
     with Proxy() as proxy:
         variables = {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
@@ -504,7 +504,7 @@ def test_no_proxy_leaves_the_proxy_out(
 def test_plain_http_to_this_machine_takes_no_proxy(
     run: Run, hubspot: FakeHubSpot, credential: str
 ) -> None:
-    """It would see the credential in clear, on another machine."""
+    """A proxy on another machine would see the credential in clear text."""
     with Proxy() as proxy:
         variables = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), proxy.url)
         output = run(config(hubspot, credential), **variables)
@@ -516,7 +516,7 @@ def test_plain_http_to_this_machine_takes_no_proxy(
 def test_a_proxy_that_refuses_is_told_without_its_password(
     run: Run, clock: StillClock, status: int
 ) -> None:
-    """It stands between the tap and HubSpot, so it is what to look at."""
+    """The line names the proxy, because it is the cause."""
     refusal = f"HTTP/1.1 {status} No\r\nContent-Length: 5\r\n\r\n{CANARY[:5]}"
     with Proxy(refusal.encode()) as proxy:
         address = proxy.url.replace("://", "://somebody:of-the-proxy@")
@@ -543,7 +543,7 @@ def test_a_proxy_that_is_no_address_is_told(
     secure: tuple[FakeHubSpot, dict[str, str]],
     address: str,
 ) -> None:
-    """A mistake, not a fault to wait for: one line, and no traceback."""
+    """This is a mistake, not a fault to retry: one line, and no traceback."""
     hubspot, trust = secure
     hubspot.forget()
     output = run(config(hubspot), **trust, HTTPS_PROXY=address)

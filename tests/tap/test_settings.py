@@ -1,4 +1,4 @@
-"""The settings: what is accepted, how a mistake is told, and what needs none."""
+"""The settings: which are accepted, and how mistakes are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HERE = "http://127.0.0.1:1"
 
 
 def problems(config: Config) -> list[str]:
-    """Return what is said about a configuration, nothing if it is accepted."""
+    """Return the errors of a configuration, an empty list if it is accepted."""
     try:
         TapHubSpotThreads(config=dict(config))
     except ConfigValidationError as refusal:
@@ -45,7 +45,7 @@ def problems(config: Config) -> list[str]:
 
 
 def completed(config: Config) -> Config:
-    """Return what the tap makes of a configuration that it accepts."""
+    """Return the configuration of the tap after it was accepted."""
     return dict(TapHubSpotThreads(config=dict(config)).config)
 
 
@@ -63,7 +63,7 @@ def hubspot(served: FakeHubSpot) -> FakeHubSpot:
     return served
 
 
-# What is wrong is said at once and by name.
+# Mistakes are reported at once and by name.
 
 WRONG: dict[str, list[t.Any]] = {
     "access_token": [5, [SECRET], {"token": SECRET}, f"{SECRET} x", f"{SECRET}\nx"],
@@ -103,7 +103,7 @@ WRONG: dict[str, list[t.Any]] = {
     ids=repr,
 )
 def test_a_wrong_setting_is_named_without_its_value(name: str, value: t.Any) -> None:
-    """One line says which setting, and what would be right; never what was given."""
+    """One line names the setting and what is allowed, but never shows the value."""
     (line,) = problems({"access_token": TOKEN, name: value})
     assert line.startswith(f"Setting `{name}` ")
     assert "\n" not in line
@@ -115,7 +115,7 @@ def test_a_wrong_setting_is_named_without_its_value(name: str, value: t.Any) -> 
 def test_all_wrong_settings_are_reported_together(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """Nobody has to run a tap five times to find five mistakes."""
+    """Five mistakes are found in one run, not in five."""
     wrong = {
         "api_version": "latest",
         "client_secret": [SECRET],
@@ -128,7 +128,7 @@ def test_all_wrong_settings_are_reported_together(
     config = {"api_url": hubspot.url} | wrong
     output = run_tap(tmp_path, config)
     assert output.code == 1
-    # `client_secret` is given, so OAuth is meant: the other two are missing.
+    # `client_secret` is set, so OAuth is meant: the other two are missing.
     named = [line.split("`")[1] for line in output.errors]
     assert named == sorted({*wrong, "client_id", "refresh_token"})
     assert output.messages == []
@@ -193,7 +193,7 @@ def test_without_a_credential_the_missing_setting_is_named(
 def test_settings_that_do_not_go_together_are_told(
     config: Config, named: set[str]
 ) -> None:
-    """The line stands with the setting that is to be changed or added."""
+    """The line names the setting to change or add."""
     if not config.keys() & {"access_token", *OAUTH}:
         config |= {"access_token": TOKEN}
     found = problems(config)
@@ -218,14 +218,14 @@ def test_settings_that_do_not_go_together_are_told(
     ids=str,
 )
 def test_settings_that_go_together_are_accepted(config: Config) -> None:
-    """What the README allows is allowed."""
+    """Combinations that the README allows are accepted."""
     if not config.keys() & {"access_token", *OAUTH}:
         config |= {"access_token": TOKEN}
     assert problems(config) == []
 
 
 def test_an_unknown_setting_is_a_warning(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """A mistyped name is told, without its value, and does not stop a run."""
+    """A mistyped name is reported without its value, and does not stop a run."""
     output = run_command_here(
         tmp_path, settings(hubspot.url, pagesize=SECRET, acces_token="x")
     )
@@ -238,7 +238,7 @@ def test_an_unknown_setting_is_a_warning(tmp_path: Path, hubspot: FakeHubSpot) -
     assert SECRET not in output.stderr
 
 
-# What counts as not set, and what is read as what.
+# Empty values, and text in place of other types.
 
 ALL_SETTINGS = sorted(TapHubSpotThreads.settings_schema()["properties"])
 
@@ -246,13 +246,13 @@ ALL_SETTINGS = sorted(TapHubSpotThreads.settings_schema()["properties"])
 @pytest.mark.parametrize("name", ALL_SETTINGS)
 @pytest.mark.parametrize("empty", ["", "  \n", None])
 def test_an_empty_value_is_no_value(name: str, empty: str | None) -> None:
-    """A variable of a scheduler that has no value arrives as an empty text."""
+    """A scheduler passes a variable without a value as empty text."""
     needed = OAUTH if name == "access_token" else {"access_token": TOKEN}
     assert completed({**needed, name: empty}) == completed(dict(needed))
 
 
 def test_an_empty_list_of_inboxes_means_all() -> None:
-    """An empty list would otherwise extract nothing, silently."""
+    """Otherwise, an empty list would extract nothing, silently."""
     assert "inbox_ids" not in completed({"access_token": TOKEN, "inbox_ids": []})
 
 
@@ -274,7 +274,7 @@ def test_an_empty_list_of_inboxes_means_all() -> None:
 def test_text_is_read_as_what_the_setting_is(
     name: str, given: str, meant: t.Any
 ) -> None:
-    """The environment and secret stores have nothing but text."""
+    """The environment and secret stores only contain text."""
     assert completed({"access_token": TOKEN, name: given})[name] == meant
 
 
@@ -299,14 +299,14 @@ def test_a_run_can_be_configured_by_the_environment_alone(
 
 
 def variables(values: dict[str, str]) -> dict[str, str]:
-    """Return the environment variables that set some settings."""
+    """Return the environment variables for some settings."""
     return {f"TAP_HUBSPOT_THREADS_{name}": value for name, value in values.items()}
 
 
 def test_wrong_values_in_the_environment_are_all_reported(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """A text that is no number is told like any other mistake, not with a traceback."""
+    """Text that is not a number is reported like other mistakes, with no traceback."""
     env = {
         "ACCESS_TOKEN": f"{SECRET} x",
         "API_URL": hubspot.url,
@@ -333,7 +333,7 @@ def test_wrong_values_in_the_environment_are_all_reported(
 def test_an_empty_variable_does_not_hide_what_a_file_says(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """A variable overrides the file, but one without a value is not set at all."""
+    """A variable overrides the file, but an empty one counts as not set."""
     env = variables({"ACCESS_TOKEN": "", "PAGE_SIZE": "3"})
     config = settings(hubspot.url, page_size=5)
     output = run_tap(tmp_path, config, "--config=ENV", env=env)
@@ -344,7 +344,7 @@ def test_an_empty_variable_does_not_hide_what_a_file_says(
 def test_the_environment_is_only_read_when_asked(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """Without `--config=ENV` the file alone decides."""
+    """Without `--config=ENV`, only the file counts."""
     output = run_tap(
         tmp_path, settings(hubspot.url), env=variables({"PAGE_SIZE": "many"})
     )
@@ -355,7 +355,7 @@ def test_the_environment_is_only_read_when_asked(
 def test_a_whole_number_may_be_written_with_a_fraction(
     hubspot: FakeHubSpot, given: t.Any
 ) -> None:
-    """JSON does not tell 50 from 50.0, but HubSpot does."""
+    """JSON does not distinguish 50 from 50.0, but HubSpot does."""
     run_here(settings(hubspot.url, page_size=given))
     assert {request.param("limit") for request in hubspot.requests} == {"50"}
 
@@ -404,7 +404,7 @@ def test_a_start_date_is_read_as_utc_unless_it_says_otherwise(
     ],
 )
 def test_an_address_that_keeps_the_token_safe_is_accepted(url: str) -> None:
-    """Https anywhere, http to this machine."""
+    """HTTPS to any host, HTTP to this machine only."""
     assert problems({"access_token": TOKEN, "api_url": url}) == []
 
 
@@ -441,7 +441,7 @@ def test_an_address_that_keeps_the_token_safe_is_accepted(url: str) -> None:
     ],
 )
 def test_an_address_that_does_not_is_refused(url: str) -> None:
-    """The token is never sent in clear, nor to a host that only looks like one."""
+    """The token is never sent in clear text, nor to a host that only looks local."""
     (line,) = problems({"access_token": TOKEN, "api_url": url})
     assert line.startswith("Setting `api_url` ")
     assert "https://" in line or "character" in line
@@ -459,7 +459,7 @@ def test_an_address_that_does_not_is_refused(url: str) -> None:
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
-    """What no request can be sent to is a mistake, not a fault to wait for."""
+    """An address that no request can be sent to is a mistake, not a fault to retry."""
     (line,) = problems({"access_token": TOKEN, "api_url": url})
     assert line.startswith("Setting `api_url` ")
 
@@ -469,7 +469,7 @@ def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
 def test_a_slash_at_the_end_makes_no_difference(
     hubspot: FakeHubSpot, host: str, end: str
 ) -> None:
-    """The path is HubSpot's, whether the address ends in a slash or not."""
+    """The path is HubSpot's, with or without a slash at the end of the address."""
     url = hubspot.url.replace("127.0.0.1", host) + end
     assert len(run_here(settings(url)).records) == 5
     assert {request.path for request in hubspot.requests} == {path_of("2026-09-beta")}
@@ -487,7 +487,7 @@ def test_a_slash_at_the_end_makes_no_difference(
 def test_a_version_has_its_path(
     hubspot: FakeHubSpot, version: str | None, path: str
 ) -> None:
-    """The dated versions and v3 have another order of words."""
+    """The dated versions and v3 order the segments of the path differently."""
     assert len(run_here(settings(hubspot.url, api_version=version)).records) == 5
     assert {request.path for request in hubspot.requests} == {path}
 
@@ -500,7 +500,7 @@ def test_a_version_has_its_path(
 def test_a_file_that_is_not_json_is_told_in_one_line(
     tmp_path: Path, hubspot: FakeHubSpot, option: str, text: str
 ) -> None:
-    """Which kind of file, and in which line; nothing of what is in it."""
+    """It names the kind of file and the line, but shows no content."""
     output = run_with(tmp_path, hubspot, option, text)
     assert_told_in_one_line(output, hubspot)
     assert f"--{option}" in output.errors[0]
@@ -512,7 +512,7 @@ def test_a_file_that_is_not_json_is_told_in_one_line(
 def test_a_file_of_another_form_is_told_in_one_line(
     tmp_path: Path, hubspot: FakeHubSpot, option: str, text: str
 ) -> None:
-    """JSON that is no object is a mistake of the user, not of the tap."""
+    """JSON that is not an object is the user's mistake, not an error of the tap."""
     output = run_with(tmp_path, hubspot, option, text)
     assert_told_in_one_line(output, hubspot)
     assert option in output.errors[0].lower()
@@ -531,7 +531,7 @@ def test_a_file_of_another_form_is_told_in_one_line(
 def test_a_catalog_of_another_form_is_told_in_one_line(
     tmp_path: Path, hubspot: FakeHubSpot, text: str
 ) -> None:
-    """The remedy is to discover it again."""
+    """The remedy is to run discovery again."""
     output = run_with(tmp_path, hubspot, "catalog", text)
     assert_told_in_one_line(output, hubspot)
     assert "catalog" in output.errors[0].lower()
@@ -541,7 +541,7 @@ def test_a_catalog_of_another_form_is_told_in_one_line(
 def test_a_file_that_is_no_text_is_told_in_one_line(
     tmp_path: Path, hubspot: FakeHubSpot, option: str
 ) -> None:
-    """Some shells write UTF-16 where a file is made with `>`."""
+    """Some shells write UTF-16 when `>` creates a file."""
     path = tmp_path / "in-utf-16.json"
     path.write_bytes('{"bookmarks": {}}'.encode("utf-16"))
     config = None if option == "config" else settings(hubspot.url)
@@ -551,7 +551,7 @@ def test_a_file_that_is_no_text_is_told_in_one_line(
 
 
 def test_a_directory_in_place_of_the_configuration_is_told(tmp_path: Path) -> None:
-    """What could not be read was not written."""
+    """The error is about reading, not about writing."""
     output = run_command_here(tmp_path, None, "--config", str(tmp_path))
     assert output.code == 1
     (line,) = output.errors
@@ -570,7 +570,7 @@ def test_a_configuration_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
 def test_another_file_that_is_not_there_is_told(tmp_path: Path, option: str) -> None:
-    """A wrong option is exit code 2, with the option and the file."""
+    """A wrong option ends with exit code 2 and names the option and the file."""
     path = tmp_path / "missing.json"
     output = run_command_here(tmp_path, settings(HERE), option, str(path))
     assert output.code == 2
@@ -590,13 +590,13 @@ def test_configurations_are_merged(tmp_path: Path, hubspot: FakeHubSpot) -> None
 
 
 def run_with(directory: Path, hubspot: FakeHubSpot, option: str, text: str) -> Output:
-    """Run with a text in one of the files, and proper ones elsewhere."""
+    """Run with a text in one of the files, and valid content in the others."""
     files: dict[str, t.Any] = {"config": settings(hubspot.url)} | {option: text}
     return run_command_here(directory, files.pop("config"), **files)
 
 
 def assert_told_in_one_line(output: Output, hubspot: FakeHubSpot) -> None:
-    """Check that a run ended at once, with a line that is meant for a user."""
+    """Check that a run ends at once, with one line for the user."""
     assert output.code == 1
     assert output.messages == []
     assert hubspot.requests == []
@@ -606,13 +606,13 @@ def assert_told_in_one_line(output: Output, hubspot: FakeHubSpot) -> None:
     assert "Traceback" not in output.stderr
 
 
-# What needs no settings.
+# Commands that need no settings.
 
 
 def ask(directory: Path, *arguments: str, config: t.Any, hubspot: FakeHubSpot) -> str:
-    """Return what a command prints; check that it succeeds without any request.
+    """Return what a command prints, and check that it succeeds without any request.
 
-    A request to HubSpot itself would go through the proxy, which the fake is, too.
+    A request to HubSpot itself would go through the proxy, which is also the fake.
     """
     env = {"HTTPS_PROXY": hubspot.url, "HTTP_PROXY": hubspot.url}
     process = start_tap(directory, config, *arguments, env=env)
@@ -630,7 +630,7 @@ CONFIGURATIONS = [None, {"page_size": SECRET, "api_version": 5, "client_id": "x"
 def test_about_is_told_without_settings(
     tmp_path: Path, hubspot: FakeHubSpot, config: t.Any
 ) -> None:
-    """In each form, every setting is there with its description."""
+    """Each format contains every setting with its description."""
     text = ask(tmp_path, "--about", config=config, hubspot=hubspot)
     markdown = ask(
         tmp_path, "--about", "--format=markdown", config=config, hubspot=hubspot
@@ -647,7 +647,7 @@ def test_about_is_told_without_settings(
 
 
 def test_every_setting_is_described_and_secrets_are_marked() -> None:
-    """A user interface can show a title, a sentence, and hide what is secret."""
+    """A user interface can show a title and a sentence, and hide secrets."""
     own = TapHubSpotThreads.config_jsonschema["properties"]
     for name, setting in own.items():
         assert setting["title"], name
@@ -660,14 +660,14 @@ def test_every_setting_is_described_and_secrets_are_marked() -> None:
 def test_a_catalog_is_discovered_without_settings(
     tmp_path: Path, hubspot: FakeHubSpot, config: t.Any
 ) -> None:
-    """The catalog is the same whatever is configured."""
+    """The catalog is the same for every configuration."""
     found = ask(tmp_path, "--discover", config=config, hubspot=hubspot)
     assert json.loads(found) == discover()
 
 
 @pytest.mark.parametrize("command", ["module", "script"])
 def test_the_version_is_told_by_either_command(command: str) -> None:
-    """`python -m tap_hubspot_threads` and the console script are the same."""
+    """`python -m tap_hubspot_threads` and the console script print the same."""
     script = Path(sys.executable).with_name("tap-hubspot-threads")
     commands = {
         "module": [sys.executable, "-m", "tap_hubspot_threads"],
@@ -684,13 +684,13 @@ def test_the_version_is_told_by_either_command(command: str) -> None:
     assert found.stderr == ""
 
 
-# Whether the credential is good.
+# Whether the credential is valid.
 
 
 def test_a_good_credential_passes_the_test(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """`--test` asks for one page and succeeds."""
+    """`--test` requests one page and succeeds."""
     output = run_command_here(tmp_path, settings(hubspot.url), "--test")
     assert output.code == 0, output.stderr
     assert output.errors == []
@@ -698,7 +698,7 @@ def test_a_good_credential_passes_the_test(
 
 
 def test_an_account_without_threads_passes_the_test(tmp_path: Path) -> None:
-    """A credential can be good where there is nothing to read."""
+    """A credential can be valid even if there is nothing to read."""
     with FakeHubSpot(Account(), token=TOKEN) as hubspot:
         output = run_command_here(tmp_path, settings(hubspot.url), "--test")
     assert output.code == 0, output.stderr
@@ -711,7 +711,7 @@ def test_an_account_without_threads_passes_the_test(tmp_path: Path) -> None:
 def test_a_bad_credential_fails_the_test(
     tmp_path: Path, hubspot: FakeHubSpot, token: str, named: str
 ) -> None:
-    """The line is that of a sync."""
+    """The line is the same as in a sync."""
     tokens = {"wrong": SECRET, "unscoped": hubspot.unscoped_token}
     config = settings(hubspot.url, access_token=tokens[token])
     output = run_command_here(tmp_path, config, "--test")
@@ -723,7 +723,7 @@ def test_a_bad_credential_fails_the_test(
 
 
 def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """Somebody waits for it, and `max_retry_seconds` is ten minutes."""
+    """Somebody waits for `--test`, so it does not retry for ten minutes."""
     hubspot.faults.add(Fault.status(503, retry_after=30))
     config = {"access_token": TOKEN, "api_url": hubspot.url}
     before = len(hubspot.requests)
@@ -734,7 +734,7 @@ def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
 
 
 def test_a_test_says_that_it_succeeded(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """In one line on stderr."""
+    """It prints one line on stderr."""
     config = {"access_token": TOKEN, "api_url": hubspot.url}
     output = run_tap(tmp_path, config, "--test")
     assert output.code == 0

@@ -1,7 +1,7 @@
-"""The messages, as Singer's own checker sees them.
+"""The messages are valid for Singer's own checker.
 
-`singer-check-tap` parses every message with Singer's own library, wants a SCHEMA before
-the first RECORD, and checks each record against it, date-times included.
+`singer-check-tap` parses every message with Singer's own library, expects a SCHEMA
+before the first RECORD, and validates each record, including date-times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, t.Any]] = {
 
 
 class Checker:
-    """Singer's checker, installed and started as the documentation shows."""
+    """Singer's checker, installed and started as documented."""
 
     def __init__(self, folder: Path) -> None:
         example = readme.block("console", "singer-check-tap").script
@@ -51,10 +51,10 @@ class Checker:
         self.folder = folder
 
     def __call__(self, messages: str) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
+        """Run it until it ends."""
         return subprocess.run(
             self.command,
-            cwd=self.folder,  # where it makes a folder of its own
+            cwd=self.folder,  # where it creates a folder
             input=messages,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -73,20 +73,20 @@ def checker(tmp_path: Path) -> Checker:
 
 @pytest.fixture(scope="module")
 def hubspot() -> t.Iterator[FakeHubSpot]:
-    """Serve an account that has most of what can be awkward."""
+    """Serve an account with most of the difficult cases."""
     account = Account(size=60, seed=41, shape=Shape.awkward(tie_size=10))
     with FakeHubSpot(account, token=TOKEN) as server:
         yield server
 
 
 def lines(messages: list[Message]) -> str:
-    """Write messages as a tap does."""
+    """Return messages as a tap writes them."""
     return "".join(f"{json.dumps(message)}\n" for message in messages)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_messages_are_valid(checker: Checker, hubspot: FakeHubSpot, case: str) -> None:
-    """A first run and the run after it are valid, and counted as they were meant."""
+    """A first run and the next one are valid, and the checker counts them correctly."""
     config = settings(hubspot.url, sweep_interval_hours=12) | CASES[case]
     first = run_here(config)
     swept = run_here(config | {"sweep_interval_hours": 1e-6}, state=first.states[-1])
@@ -104,10 +104,10 @@ def test_messages_are_valid(checker: Checker, hubspot: FakeHubSpot, case: str) -
 def test_the_command_is_valid(
     checker: Checker, hubspot: FakeHubSpot, tmp_path: Path
 ) -> None:
-    """What the command prints is valid, byte for byte, without and with a state."""
+    """The bytes that the command prints are valid, without and with a state."""
     state = None
     for _ in range(2):
-        # Not by the checker's `--tap`, which may look at the output before it is read.
+        # Without the checker's `--tap`, which may check the output before it is read.
         tap = start_tap(tmp_path, settings(hubspot.url), state=state)
         printed, _log = tap.communicate(timeout=60)
         done = checker(printed.decode())
@@ -134,7 +134,7 @@ def test_what_is_not_valid_is_found(
     hubspot: FakeHubSpot,
     damage: t.Callable[[list[Message]], list[Message]],
 ) -> None:
-    """The checker is one that can say no."""
+    """The checker rejects invalid messages."""
     messages = run_here(settings(hubspot.url)).messages
     assert checker(lines(damage(messages))).returncode != 0
 

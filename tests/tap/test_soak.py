@@ -1,7 +1,7 @@
-"""A long run with faults all along: nothing is lost, and nothing is written twice.
+"""A long run with constant faults: no row is lost, and none is written twice.
 
-``SOAK_PAGES`` is how many pages each run has. With one process (``-n 0``) what was met
-is printed at the end.
+``SOAK_PAGES`` is the number of pages of each run. With one process (``-n 0``), the
+faults are printed at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHARE = 0.05
 
 
 def plan(seed: int) -> FaultPlan:
-    """Let a share of all requests meet a fault of any kind that passes."""
+    """Give a share of all requests a transient fault of any kind."""
     faults = [
         *Fault.passing(),
         Fault.rate_limit("SECONDLY", 2),
@@ -52,7 +52,7 @@ def plan(seed: int) -> FaultPlan:
 def told(
     name: str, hubspot: FakeHubSpot, output: Output, clock: StillClock, began: float
 ) -> str:
-    """Return one line on what was met and what came of it."""
+    """Return one line about the faults and the result."""
     met = Counter(seen.fault.name for seen in hubspot.requests if seen.fault)
     truth = {row["id"] for row in hubspot.account.threads()}
     rows = [row["id"] for row in output.records]
@@ -68,7 +68,7 @@ def told(
 def assert_clean(
     output: Output, hubspot: FakeHubSpot, clock: StillClock, *, parallel: int = 1
 ) -> None:
-    """Check that the account was written, each thread once, and nothing else told."""
+    """Check that each thread was written once, and that nothing else was reported."""
     assert output.code == 0, output.stderr[-2000:]
     truth = {row["id"]: written(row) for row in hubspot.account.threads()}
     assert by_id(output.records) == truth
@@ -78,7 +78,7 @@ def assert_clean(
     met = [seen.fault for seen in hubspot.requests if seen.fault]
     assert 0.6 * SHARE < len(met) / len(hubspot.requests) < 1.4 * SHARE
     waited = [line for line in output.warnings if "trying again" in line]
-    if parallel == 1:  # else they also wait for each other's turns
+    if parallel == 1:  # otherwise they also wait for each other
         assert len(waited) == len(clock.waits)
     assert output.errors == []
     for secret in secrets_of(hubspot):
@@ -89,7 +89,7 @@ def assert_clean(
 def test_a_long_first_run_with_a_token(
     tmp_path: Path, clock: StillClock, report: list[str], parallel: int
 ) -> None:
-    """Every thread in the order of its latest message, through every passing fault."""
+    """Every thread in the order of its latest message, despite transient faults."""
     began = time.perf_counter()
     account = Account(size=PAGE * PAGES)
     with FakeHubSpot(account, token=TOKEN, faults=plan(1), monotonic=clock) as hubspot:
@@ -104,7 +104,7 @@ def test_a_long_first_run_with_a_token(
 def test_a_long_sweep_with_an_app(
     tmp_path: Path, clock: StillClock, report: list[str]
 ) -> None:
-    """With tokens that expire and are revoked, and a refresh token that rotates."""
+    """With tokens that expire or are revoked, and a refresh token that rotates."""
     began = time.perf_counter()
     account = Account(size=PAGE * PAGES // 4)
     app = OAuth(expires_in=600, rotation="strict")
@@ -135,14 +135,14 @@ def test_a_long_sweep_with_an_app(
 def test_runs_that_fail_at_each_fault_get_there_in_the_end(
     tmp_path: Path, clock: StillClock, report: list[str]
 ) -> None:
-    """Without any patience: each run goes on where the one before had stopped."""
+    """Without retries, each run continues where the previous one stopped."""
     began = time.perf_counter()
     pages = PAGES // 8
     account = Account(size=PAGE * pages)
     state: dict[str, t.Any] | None = None
     rows: list[dict[str, t.Any]] = []
     runs = 0
-    contract = Contract(quota_headers=False)  # the runs would take each other's room
+    contract = Contract(quota_headers=False)  # the runs would use up a shared quota
     with FakeHubSpot(account, contract, token=TOKEN, faults=plan(3)) as hubspot:
         config = settings(hubspot.url, page_size=PAGE, max_retry_seconds=0)
         config |= {"lookback_seconds": 0}

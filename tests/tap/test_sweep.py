@@ -1,4 +1,4 @@
-"""The sweep: what no message brings, how often, and what it costs."""
+"""The sweep: what it finds, when it is due, and what it costs."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if t.TYPE_CHECKING:
 
 
 def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
-    """Return a configuration whose first run sweeps."""
+    """Return a configuration in which the first run sweeps."""
     return harness.settings(url, page_size=50) | {"sweep_interval_hours": 12} | more
 
 
 def truth(account: Account) -> dict[str, dict[str, t.Any]]:
-    """Return what the table should hold."""
+    """Return the expected contents of the table."""
     return {row["id"]: written(row) for row in account.threads()}
 
 
 def listings(requests: list[SeenRequest]) -> list[str]:
-    """Say which listings were read, each once, in their order."""
+    """Return which listings were read, each once, in order."""
     names: list[str] = []
     for request in requests:
         name = "archived" if request.param("archived") == "true" else "live"
@@ -49,7 +49,7 @@ def listings(requests: list[SeenRequest]) -> list[str]:
 
 
 def aged(state: dict[str, t.Any], hours: float) -> dict[str, t.Any]:
-    """Return a state whose sweep began that many hours earlier."""
+    """Return a state whose sweep began a number of hours earlier."""
     bookmark = state["bookmarks"]["threads"]
     began = timestamps.shift(
         bookmark["sweep_began_at"], milliseconds=-int(hours * 3_600_000)
@@ -58,7 +58,7 @@ def aged(state: dict[str, t.Any], hours: float) -> dict[str, t.Any]:
 
 
 def test_the_first_run_writes_each_thread_once() -> None:
-    """Changes and sweep together bring the account, live and archived, in one go."""
+    """Changes and sweep together write the account once, live and archived."""
     account = Account(size=600, shape=Shape(archived=0.1))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url))
@@ -73,7 +73,7 @@ def test_the_first_run_writes_each_thread_once() -> None:
 
 
 def test_threads_without_a_message_come_with_a_sweep() -> None:
-    """Only a listing in the order of IDs has them."""
+    """Only a listing in ID order contains them."""
     account = Account(size=200, shape=Shape(silent=0.3))
     silent = {
         row["id"] for row in account.threads() if "latestMessageTimestamp" not in row
@@ -126,7 +126,7 @@ def test_a_due_sweep_brings_what_no_message_brought() -> None:
 def test_a_sweep_is_due_after_the_interval(
     hours: float, interval: float, sweeps: bool
 ) -> None:
-    """It counts from when the last one began; a moment in the future does not."""
+    """The interval counts from the last sweep, unless that is in the future."""
     with FakeHubSpot(Account(size=10), token=TOKEN) as hubspot:
         config = settings(hubspot.url, sweep_interval_hours=interval)
         first = run_here(config | {"sweep_interval_hours": 12})
@@ -140,7 +140,7 @@ def test_a_sweep_is_due_after_the_interval(
 
 @pytest.mark.parametrize("moment", ["", "soon", 5, None, {}, [], True])
 def test_a_sweep_mark_that_cannot_be_read_makes_a_sweep_due(moment: t.Any) -> None:
-    """A state of another version, or edited by hand, costs a sweep and no crash."""
+    """A state of another version, or edited by hand, costs a sweep, but no crash."""
     with FakeHubSpot(Account(size=10), token=TOKEN) as hubspot:
         state = {"bookmarks": {"threads": {"sweep_began_at": moment}}}
         output = run_here(settings(hubspot.url), state=state)
@@ -149,7 +149,7 @@ def test_a_sweep_mark_that_cannot_be_read_makes_a_sweep_due(moment: t.Any) -> No
 
 
 def test_an_interrupted_sweep_is_due_again() -> None:
-    """It leaves no mark, and what the changes achieved stays."""
+    """It is not recorded, and the progress of the changes is kept."""
     account = Account(size=300, shape=Shape(archived=0.2))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         hubspot.faults = FaultPlan().add(
@@ -172,12 +172,12 @@ def test_an_interrupted_sweep_is_due_again() -> None:
 
 
 def run_here_into(config: dict[str, t.Any]) -> None:
-    """Run in this process, with stdout as it is."""
+    """Run in this process, without capturing stdout."""
     TapHubSpotThreads(config=dict(config)).sync_all()
 
 
 def test_archived_threads_can_be_left_out() -> None:
-    """Without them the trash is not even listed."""
+    """Then the trash is not even listed."""
     account = Account(size=100, shape=Shape(archived=0.5))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url, include_archived=False))
@@ -186,7 +186,7 @@ def test_archived_threads_can_be_left_out() -> None:
 
 
 def test_the_start_date_holds_for_a_sweep() -> None:
-    """By the last message, or by the creation where there was none."""
+    """The last message counts or, without one, the creation."""
     account = Account(size=600, shape=Shape(silent=0.2, archived=0.2))
     moments = {
         row["id"]: row.get("latestMessageTimestamp") or row["createdAt"]
@@ -201,7 +201,7 @@ def test_the_start_date_holds_for_a_sweep() -> None:
 
 @pytest.mark.parametrize("method", [None, "FULL_TABLE"])
 def test_a_completed_sweep_ends_with_activate_version(method: str | None) -> None:
-    """All rows of the run carry the version, and the message is behind the last one."""
+    """All rows of the run carry the version, and the message follows the last one."""
     account = Account(size=120, shape=Shape(archived=0.2))
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(
@@ -224,7 +224,7 @@ def test_a_completed_sweep_ends_with_activate_version(method: str | None) -> Non
 
 
 def test_rows_between_two_sweeps_carry_the_version_of_the_first() -> None:
-    """A target deletes only rows that have a version, so no row is without one."""
+    """A target only deletes rows that have a version, so every row has one."""
     account = Account(size=60)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(hubspot.url, emit_activate_version_messages=True)
@@ -243,7 +243,7 @@ def test_rows_between_two_sweeps_carry_the_version_of_the_first() -> None:
 
 
 def test_a_sweep_cut_short_sends_no_activate_version() -> None:
-    """What was not listed must not be deleted."""
+    """Threads that were not listed must not be deleted."""
     account = Account(size=200)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         hubspot.faults = FaultPlan().add(Fault.status(400), at=6)
@@ -257,7 +257,7 @@ def test_a_sweep_cut_short_sends_no_activate_version() -> None:
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4])
 def test_a_thread_restored_during_a_sweep_is_not_lost(moment: int) -> None:
-    """With versions, each thread that exists throughout is in some listing."""
+    """With versions, each thread that exists throughout appears in some listing."""
     account = Account(size=40)
     traveller = account.live_ids()[5]
     account.archive(traveller)
@@ -273,7 +273,7 @@ def test_a_thread_restored_during_a_sweep_is_not_lost(moment: int) -> None:
 
 
 def test_each_inbox_has_its_own_requests_and_bookmark() -> None:
-    """HubSpot takes one inbox a request; a new inbox does not move the others back."""
+    """HubSpot accepts one inbox per request. A new inbox does not reset the others."""
     account = Account(size=400)
     one, two, three = (
         int(i) for i in sorted({row["inboxId"] for row in account.threads()})[:3]
@@ -317,7 +317,7 @@ def test_a_status_is_also_checked_in_the_rows(ignored: bool) -> None:
 
 
 def test_a_contact_and_a_ticket_are_asked_for() -> None:
-    """Both filters reach every listing, with the status that a contact needs."""
+    """Each listing has both filters, and the status that a contact requires."""
     account = Account(size=30)
     thread = account.create(
         associatedContactId="4711", status="OPEN", latestMessageTimestamp=None
@@ -341,7 +341,7 @@ def test_a_contact_and_a_ticket_are_asked_for() -> None:
 
 
 def test_remembered_ids_are_exact() -> None:
-    """Leading zeros are told apart, and what is not a number is always new."""
+    """Leading zeros matter, and anything that is not a number always counts as new."""
     ids = ["7", "007", "9" * 18, "9" * 30, str(2**63), "abc", "0", "٣", "", "-7"]
     remembered = SeenIds()
     for number in ids[::2]:
@@ -376,7 +376,7 @@ def test_a_thread_from_before_1970_comes_with_a_sweep(moment: str) -> None:
 def test_a_listing_that_is_cut_short_deletes_nothing(
     most: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the changes have found, a sweep must find as well."""
+    """A sweep must also find every thread that the changes have found."""
     account = Account(size=200)
 
     def cut(body: dict[str, t.Any]) -> None:

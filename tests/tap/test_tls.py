@@ -1,4 +1,4 @@
-"""Certificates are always checked, and a private authority can be configured."""
+"""Certificates are always verified, and a private authority can be configured."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ROWS = 25
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Return a certificate authority that no machine knows."""
+    """Return a certificate authority that no machine trusts."""
     return trustme.CA()
 
 
@@ -62,7 +62,7 @@ def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
 
 @pytest.fixture(scope="module")
 def hubspot(authority: trustme.CA) -> Iterator[FakeHubSpot]:
-    """Serve an account over TLS, with a certificate of that authority."""
+    """Serve an account over TLS, with a certificate of this authority."""
     context = context_of(authority.issue_cert("127.0.0.1"))
     account, contract = Account(size=ROWS), Contract(quota_headers=False)
     with FakeHubSpot(account, contract, token=TOKEN, ssl_context=context) as hubspot:
@@ -76,7 +76,7 @@ def run(
     clock: StillClock,
     hubspot: FakeHubSpot,
 ) -> Run:
-    """Return how to run the command here with variables of the environment."""
+    """Return a function that runs the command here with environment variables."""
     hubspot.forget()
 
     def run(config: dict[str, t.Any], **variables: object) -> Output:
@@ -94,7 +94,7 @@ def config(hubspot: FakeHubSpot, **more: t.Any) -> dict[str, t.Any]:
 
 
 def assert_refused(output: Output, clock: StillClock, *words: str) -> None:
-    """Check that a run was ended by its certificates, after it had tried again."""
+    """Check that a run failed because of its certificates, after retries."""
     assert output.code == 1
     (line,) = output.errors
     for word in ("certificate", *words):
@@ -112,7 +112,7 @@ def assert_refused(output: Output, clock: StillClock, *words: str) -> None:
 def test_an_authority_that_nobody_knows_is_refused(
     run: Run, clock: StillClock, hubspot: FakeHubSpot
 ) -> None:
-    """The line names certificates and where they are configured; no token is sent."""
+    """The line names certificates and their setting, and no token is sent."""
     output = run(config(hubspot))
     assert_refused(output, clock, hubspot.url, "environment")
     assert hubspot.requests == []
@@ -123,7 +123,7 @@ def test_an_authority_that_nobody_knows_is_refused(
 def test_an_authority_of_the_environment_is_accepted(
     run: Run, bundle: Path, hubspot: FakeHubSpot, variable: str, credential: str
 ) -> None:
-    """For pages and for access tokens; by the names that other tools know."""
+    """This holds for pages and access tokens, with the variables of other tools."""
     configured = config(hubspot)
     if credential == "app":
         configured = oauth_settings(hubspot, page_size=10)
@@ -140,7 +140,7 @@ def test_the_variable_of_requests_goes_before_that_of_openssl(
     hubspot: FakeHubSpot,
     tmp_path: Path,
 ) -> None:
-    """The one that is meant for programs like this one is followed."""
+    """The variable for programs like this one wins."""
     another = tmp_path / "another.pem"
     trustme.CA().cert_pem.write_to_path(str(another))
     good = run(config(hubspot), REQUESTS_CA_BUNDLE=bundle, SSL_CERT_FILE=another)
@@ -152,7 +152,7 @@ def test_the_variable_of_requests_goes_before_that_of_openssl(
 def test_an_empty_variable_is_none(
     run: Run, bundle: Path, hubspot: FakeHubSpot
 ) -> None:
-    """A scheduler may set what it has no value for."""
+    """A scheduler may set a variable without a value."""
     output = run(config(hubspot), REQUESTS_CA_BUNDLE="", SSL_CERT_FILE=bundle)
     assert output.code == 0, output.stderr
 
@@ -160,7 +160,7 @@ def test_an_empty_variable_is_none(
 def test_a_certificate_for_another_host_is_refused(
     run: Run, clock: StillClock, authority: trustme.CA, bundle: Path
 ) -> None:
-    """Known authority or not."""
+    """It is refused, whether or not the authority is known."""
     context = context_of(authority.issue_cert("hubspot.example"))
     with FakeHubSpot(Account(size=1), token=TOKEN, ssl_context=context) as other:
         output = run(config(other), REQUESTS_CA_BUNDLE=bundle)
@@ -171,7 +171,7 @@ def test_a_certificate_for_another_host_is_refused(
 def test_a_certificate_whose_time_is_over_is_refused(
     run: Run, clock: StillClock, authority: trustme.CA, bundle: Path
 ) -> None:
-    """HubSpot's would never be, so somebody else's it is."""
+    """HubSpot's certificate would not be expired, so this is another server."""
     over = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
     context = context_of(authority.issue_cert("127.0.0.1", not_after=over))
     with FakeHubSpot(Account(size=1), token=TOKEN, ssl_context=context) as other:
@@ -190,7 +190,7 @@ def test_a_bundle_that_cannot_be_used_is_told_at_once(
     variable: str,
     what: str,
 ) -> None:
-    """It is a mistake, not a fault to wait for; the line says which file it is."""
+    """This is a mistake, not a fault to retry. The line names the file."""
     path = tmp_path / "bundle.pem"
     if what != "not there":
         path.write_text("" if what == "empty" else "no certificate")
@@ -208,7 +208,7 @@ def test_a_bundle_that_cannot_be_used_is_told_at_once(
 def test_a_variable_that_turns_checks_off_elsewhere_does_not_here(
     run: Run, clock: StillClock, hubspot: FakeHubSpot
 ) -> None:
-    """Nothing does."""
+    """No variable turns verification off."""
     variables = {
         "PYTHONHTTPSVERIFY": "0",
         "CURL_INSECURE": "1",
@@ -220,7 +220,7 @@ def test_a_variable_that_turns_checks_off_elsewhere_does_not_here(
 def test_the_command_reads_the_variable_as_well(
     tmp_path: Path, bundle: Path, hubspot: FakeHubSpot
 ) -> None:
-    """The same of the command itself, refused and accepted."""
+    """The same for the command itself, refused and accepted."""
     hubspot.forget()
     refused = run_tap(tmp_path, config(hubspot, max_retry_seconds=0.1))
     assert refused.code == 1
@@ -232,7 +232,7 @@ def test_the_command_reads_the_variable_as_well(
 
 @contextlib.contextmanager
 def mute() -> Iterator[tuple[str, threading.Event]]:
-    """Listen where every connection is accepted, and none is answered."""
+    """Listen on a port that accepts every connection and never responds."""
     met = threading.Event()
     kept = []
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -252,7 +252,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
 def test_a_handshake_that_is_not_answered_is_a_fault_that_passes(
     run: Run, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes no longer than a connection may take, and is tried again."""
+    """It takes no longer than the connection timeout, and is retried."""
     assert HubSpotClient.CONNECT_TIMEOUT == 10
     monkeypatch.setattr(HubSpotClient, "CONNECT_TIMEOUT", 0.2)
     with mute() as (url, _):
@@ -271,7 +271,7 @@ def test_a_handshake_that_is_not_answered_is_a_fault_that_passes(
 def test_a_signal_ends_a_run_in_a_handshake(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Within two seconds, as everywhere else."""
+    """It ends within two seconds, as in all other places."""
     with mute() as (url, met):
         process = start_tap(tmp_path, settings(url))
         assert met.wait(30)

@@ -1,8 +1,8 @@
-"""What one row, or one clock, must not decide.
+"""No single row or clock can hide a thread.
 
-HubSpot's index may lag behind its rows, a row may be dated in the future, a cursor may
-repeat, and any clock may be wrong. None of that may hide a thread from a run, from the
-run after it, or from a table that honors ACTIVATE_VERSION.
+HubSpot's index can lag behind its rows, a row can have a date in the future, a cursor
+can repeat, and any clock can be wrong. None of this may hide a thread from a run, from
+the next run, or from a table that honors ACTIVATE_VERSION.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def ids(account: Account) -> set[str]:
 
 
 def bookmark_of(state: dict[str, t.Any]) -> str:
-    """Return the bookmark of a state without partitions, or an empty text."""
+    """Return the bookmark of a state without partitions, or empty text."""
     bookmark: dict[str, t.Any] = state.get("bookmarks", {}).get("threads", {})
     return str(bookmark.get("replication_key_value", ""))
 
@@ -65,9 +65,9 @@ def bookmark_of(state: dict[str, t.Any]) -> str:
 def uncovered(
     messages: Iterable[Message], places: dict[str, str]
 ) -> dict[str, set[str]]:
-    """Return, by bookmark, the threads that it covers but that came only later.
+    """Return, by bookmark, the threads that it covers but that were written only later.
 
-    A bookmark covers a thread if the thread's place is below it. Where a row shows a
+    A bookmark covers a thread if the thread's place is before it. If a row shows a
     later moment than its place, the next run still lists it by its place.
     """
     found: set[str] = set()
@@ -86,7 +86,7 @@ def uncovered(
 
 
 def rows_of(message: Message) -> list[Row]:
-    """Return the rows in the files that a BATCH message names."""
+    """Return the rows in the files of a BATCH message."""
     paths = [Path(url2pathname(urlsplit(url).path)) for url in message["manifest"]]
     texts = [gzip.decompress(path.read_bytes()) for path in paths]
     return [json.loads(line) for text in texts for line in text.splitlines()]
@@ -102,7 +102,7 @@ class Table:
             self.load(output)
 
     def load(self, output: Output) -> None:
-        """Take in what a run wrote."""
+        """Load the output of a run."""
         for message in output.messages:
             if message["type"] == "RECORD":
                 self.rows[message["record"]["id"]] = message.get("version")
@@ -116,7 +116,7 @@ class Table:
 
 
 def milliseconds(account: Account) -> int:
-    """Return HubSpot's clock as the tap's clock would show it."""
+    """Return HubSpot's clock in the unit of the tap's clock."""
     return account.clock.us // 1000
 
 
@@ -128,10 +128,10 @@ NEWER = {
     "3 in 100 by up to 120 days": (40, 3.0, Shape(newer=0.03), Contract()),
     "1 in 1,000 by up to 120 days": (80, 3.0, Shape(newer=0.001), Contract()),
 }
-"""Pages of the account, years that it covers, its shape, and how it is answered.
+"""Pages of the account, years that it covers, its shape, and the contract.
 
-Where many rows are newer, the disorder shows at once. Where few are, a run that trusts
-the order has gone far before it sees one.
+If many rows are newer, the disorder is visible at once. If few are, a run that trusts
+the order is far ahead before it sees one.
 """
 
 
@@ -141,7 +141,7 @@ the order has gone far before it sees one.
 def test_a_row_newer_than_its_place_hides_no_thread(
     newer: str, sweeps: bool, readers: int
 ) -> None:
-    """Every thread is written, and no STATE covers one that was not written before."""
+    """Every thread is written, and no STATE covers one that was not written yet."""
     pages, years, shape, contract = NEWER[newer]
     account = Account(size=50 * pages, seed=2, now=NOW, years=years, shape=shape)
     places = account.places()
@@ -177,7 +177,7 @@ def test_a_row_newer_than_its_place_hides_no_thread(
 def test_one_page_that_ends_with_a_newer_row_hides_no_thread(
     readers: int, number: int, sweeps: bool
 ) -> None:
-    """The last row of a single page, anywhere, does not say how far the page goes."""
+    """The last row of a single page does not decide how far the page reaches."""
     account = Account(size=2_000, now=NOW)
     places = account.places()
     with FakeHubSpot(account, token=TOKEN) as hubspot:
@@ -225,7 +225,7 @@ def check_that_any_state_can_be_resumed(
 def test_a_repeated_cursor_on_a_page_with_a_newer_row_skips_nothing(
     page_size: int, readers: int
 ) -> None:
-    """The listing does not go on from a moment that only that row shows."""
+    """The listing does not continue from a moment that only this row shows."""
     account = Account(now="2025-01-01T00:00:00.000Z")
     for _ in range(60):
         account.clock.advance(days=1)
@@ -250,10 +250,9 @@ def test_a_repeated_cursor_on_a_page_with_a_newer_row_skips_nothing(
 def test_a_thread_from_the_future_does_not_hide_the_present(
     tap_ahead_days: int, ahead_hours: int, readers: int
 ) -> None:
-    """The bookmark is the newest row that HubSpot's clock does not put in the future.
+    """The bookmark is the newest row that is not in the future by HubSpot's clock.
 
-    So a message that arrives at HubSpot's present comes with the next run, even where
-    the tap's clock is ahead.
+    So the next run finds a message that arrives now, even if the tap's clock is ahead.
     """
     account = Account(size=300, now=NOW)
     newest = max(account.places().values())
@@ -278,7 +277,7 @@ def test_a_thread_from_the_future_does_not_hide_the_present(
 def test_a_wrong_date_header_does_not_hide_the_present(
     contract: Contract, ahead_hours: int
 ) -> None:
-    """Where the tap's own clock is right, no Date header makes it skip a message."""
+    """If the tap's own clock is right, no Date header makes it skip a message."""
     account = Account(size=300, now=NOW)
     _, second, sent = around_a_message_from_the_future(
         account, contract, ahead_hours, 0, 1
@@ -293,7 +292,7 @@ def around_a_message_from_the_future(
     tap_ahead_days: int,
     readers: int,
 ) -> tuple[Output, Output, set[str]]:
-    """Run, send an ordinary message, run again; one thread is dated in the future.
+    """Run, send an ordinary message, and run again; one thread is dated in the future.
 
     Returns:
         Both runs, and the moment of the message.
@@ -323,7 +322,7 @@ def around_a_message_from_the_future(
 def test_a_long_run_does_not_pass_a_message_that_the_index_has_late(
     tap_ahead_hours: int,
 ) -> None:
-    """The overlap counts from the start of the run, by HubSpot's clock.
+    """The overlap is counted from the start of the run, by HubSpot's clock.
 
     A message becomes visible three minutes late, behind the page that was read last.
     The overlap is five minutes, but the run takes longer than that.
@@ -364,7 +363,7 @@ def test_a_long_run_does_not_pass_a_message_that_the_index_has_late(
 
 @pytest.mark.parametrize("date", ["right", "missing"])
 def test_a_clock_that_is_set_back_still_deletes(date: t.Any) -> None:
-    """Versions never decrease from run to run, and purged rows leave the table."""
+    """Versions never decrease from run to run, and purged rows are deleted."""
     account = Account(size=60, now=NOW)
     table = Table()
     versions: list[int] = []
@@ -386,13 +385,13 @@ def test_a_clock_that_is_set_back_still_deletes(date: t.Any) -> None:
     assert versions == sorted(versions)
 
 
-# ACTIVATE_VERSION must not delete a living thread.
+# ACTIVATE_VERSION must not delete an existing thread.
 
 
 def account_of(*inboxes: int) -> Account:
     """Make an account with seven threads in each inbox, a third of them in the trash.
 
-    It is the same at every call.
+    Every call returns the same account.
     """
     account = Account(now="2026-03-01T00:00:00.000Z")
     for _ in range(7):
@@ -406,7 +405,7 @@ def account_of(*inboxes: int) -> Account:
 
 
 def of_inbox(account: Account, inbox: int, *, archived: bool = False) -> list[str]:
-    """Return the ids of an inbox, in order."""
+    """Return the IDs of an inbox, in order."""
     return [
         row["id"]
         for row in account.threads()
@@ -486,7 +485,7 @@ def test_activate_version_deletes_no_living_thread(what: str, order: str) -> Non
 def test_activate_version_deletes_no_thread_that_is_newer_than_its_place(
     page_size: int, readers: int
 ) -> None:
-    """A sweep in timestamp order neither leaves out such a row nor ends with it."""
+    """A sweep neither leaves out such a row nor ends at it."""
     account = Account(now="2025-01-01T00:00:00.000Z")
     for _ in range(60):
         account.clock.advance(days=1)
@@ -509,7 +508,7 @@ def test_activate_version_deletes_no_thread_that_is_newer_than_its_place(
 
 
 def test_ids_that_are_sorted_as_text_do_not_end_a_sweep() -> None:
-    """A sweep in id order completes and brings every thread, also the silent ones."""
+    """A sweep in ID order completes and finds every thread, including silent ones."""
     account = Account(size=600, now=NOW, shape=Shape(silent=0.1, archived=0.1))
     texts = account.live_ids()
     assert texts != sorted(texts)
@@ -529,7 +528,7 @@ def test_ids_that_are_sorted_as_text_do_not_end_a_sweep() -> None:
 
 @pytest.mark.parametrize("versions", [False, True], ids=["upsert", "versions"])
 def test_a_new_inbox_is_swept_by_itself(versions: bool) -> None:
-    """Others are swept along with it only where ACTIVATE_VERSION would delete them."""
+    """Others are only swept with it if ACTIVATE_VERSION would delete them otherwise."""
     one, two, new = inboxes = (11, 22, 33)
     account = account_of(*inboxes)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
@@ -567,7 +566,7 @@ def test_a_new_inbox_is_swept_by_itself(versions: bool) -> None:
 
 
 def batches(directory: Path, size: int) -> dict[str, t.Any]:
-    """Return the setting for compressed files of some rows each."""
+    """Return the setting for compressed files with some rows each."""
     return {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": directory.as_uri()},
@@ -579,7 +578,7 @@ def batches(directory: Path, size: int) -> dict[str, t.Any]:
 def test_a_signal_in_a_run_of_batches_covers_only_what_is_in_files(
     tmp_path: Path, readers: int
 ) -> None:
-    """The last STATE covers no thread that no BATCH message before it has named."""
+    """The last STATE only covers threads that an earlier BATCH message has named."""
     account = Account(size=6_000, now=NOW)
     places = account.places()
     with FakeHubSpot(account, Contract(delay=0.02), token=TOKEN) as hubspot:
@@ -609,7 +608,7 @@ def test_a_signal_in_a_run_of_batches_covers_only_what_is_in_files(
 def test_a_whole_run_of_batches_holds_every_thread_once(
     tmp_path: Path, readers: int
 ) -> None:
-    """All files together are the account, and each STATE comes behind its files."""
+    """All files together are the account, and each STATE follows its files."""
     account = Account(size=1_000, now=NOW)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(
@@ -629,8 +628,8 @@ def test_a_whole_run_of_batches_holds_every_thread_once(
 
 
 def to_the_end(process: subprocess.Popen[bytes], seen: bytes) -> Output:
-    """Read what is left of a process that some output has been read of."""
-    # Not `communicate`, which would miss what Python's buffer holds.
+    """Read the rest of the output of a process."""
+    # Not `communicate`, which would miss data in Python's buffer.
     assert process.stdout is not None
     assert process.stderr is not None
     with process.stdout, process.stderr:
@@ -640,7 +639,7 @@ def to_the_end(process: subprocess.Popen[bytes], seen: bytes) -> Output:
 
 
 def output_of(process: subprocess.Popen[bytes]) -> t.IO[bytes]:
-    """Return what a process writes to stdout."""
+    """Return the output of a process."""
     assert process.stdout is not None
     return process.stdout
 
@@ -649,7 +648,7 @@ def output_of(process: subprocess.Popen[bytes]) -> t.IO[bytes]:
 def test_time_extracted_is_when_the_page_was_fetched(
     tmp_path: Path, readers: int
 ) -> None:
-    """A target that reads slowly does not make rows look newer than they are."""
+    """A slow target does not make rows look newer than they are."""
     account = Account(size=3_000, now=NOW)
     answered: dict[str, list[float]] = {}
 
@@ -694,7 +693,7 @@ def test_time_extracted_is_when_the_page_was_fetched(
 def test_a_test_of_the_connection_is_one_request(
     tmp_path: Path, more: dict[str, t.Any], faults: FaultPlan
 ) -> None:
-    """`--test` asks HubSpot once, with the default number of readers."""
+    """`--test` sends one request, with the default number of parallel requests."""
     account = Account(size=2_000, now=NOW)
     with FakeHubSpot(account, token=TOKEN, faults=faults) as hubspot:
         config = settings(hubspot.url) | more
@@ -707,7 +706,7 @@ def test_a_test_of_the_connection_is_one_request(
 
 
 def test_retries_end_in_time_where_nothing_answers(tmp_path: Path) -> None:
-    """`max_retry_seconds` counts the time spent on timeouts, too."""
+    """`max_retry_seconds` also counts the time spent on timeouts."""
     faults = FaultPlan().add(Fault.hang())
     with FakeHubSpot(Account(size=5, now=NOW), token=TOKEN, faults=faults) as hubspot:
         config = settings(hubspot.url, request_timeout=1, max_retry_seconds=3)
@@ -722,7 +721,7 @@ def test_retries_end_in_time_where_nothing_answers(tmp_path: Path) -> None:
 def test_sigterm_during_startup_prints_no_traceback(
     tmp_path: Path, delay: float
 ) -> None:
-    """It ends the process at once, also while the process imports."""
+    """It ends the process at once, even during imports."""
     code, stderr = stopped(tmp_path, signal.SIGTERM, delay)
     assert "Traceback" not in stderr
     assert code in {128 + signal.SIGTERM, -signal.SIGTERM}
@@ -732,7 +731,7 @@ def test_sigterm_during_startup_prints_no_traceback(
 def test_ctrl_c_during_startup_prints_no_traceback_of_the_tap(
     tmp_path: Path, delay: float
 ) -> None:
-    """Once Python has got to the tap's code, SIGINT shows nobody where it was."""
+    """Once the tap's code runs, SIGINT prints no traceback."""
     code, stderr = stopped(tmp_path, signal.SIGINT, delay)
     assert not ("Traceback" in stderr and "/tap_hubspot_threads/" in stderr)
     assert code in {128 + signal.SIGINT, -signal.SIGINT}

@@ -1,4 +1,4 @@
-"""The fake HubSpot keeps the contract that all other tests rely on."""
+"""The fake HubSpot follows the contract that all other tests rely on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Client:
-    """A client of one fake, which follows cursors as HubSpot's clients must."""
+    """A client of one fake. It follows cursors as HubSpot's clients must."""
 
     def __init__(self, hubspot: FakeHubSpot, version: str = "2026-09-beta") -> None:
         """Use the fake's own token."""
@@ -65,14 +65,14 @@ class Client:
         return self.session.get(self.url, params=params, timeout=20)
 
     def page(self, **params: Any) -> dict[str, Any]:
-        """Give the body of an answer that is in order."""
+        """Return the body of a successful response."""
         answer = self.get(**params)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body
 
     def pages(self, **params: Any) -> Iterator[list[Row]]:
-        """Give the rows of each page of a listing."""
+        """Return the rows of each page of a listing."""
         after = None
         while True:
             body = self.page(**params, **({"after": after} if after else {}))
@@ -83,33 +83,33 @@ class Client:
             after = unquote(found)
 
     def rows(self, **params: Any) -> list[Row]:
-        """Give all rows of a listing."""
+        """Return all rows of a listing."""
         return [row for page in self.pages(**params) for row in page]
 
 
 def following(body: dict[str, Any]) -> str | None:
-    """Give the cursor of an answer in any of its forms."""
+    """Return the cursor of a response in any of its forms."""
     cursor: str | None = ((body.get("paging") or {}).get("next") or {}).get("after")
     return cursor
 
 
 def ids(rows: list[Row]) -> list[str]:
-    """Give the ids of rows."""
+    """Return the IDs of rows."""
     return [row["id"] for row in rows]
 
 
 def named(value: object) -> str | None:
-    """Name a fault among the parameters of a test."""
+    """Name a fault in the parameters of a test."""
     return value.name if isinstance(value, Fault) else None
 
 
 def without_nulls(row: Row) -> Row:
-    """Give a row whose absent fields are absent."""
+    """Return a row without its null fields."""
     return {name: value for name, value in row.items() if value is not None}
 
 
 def small(count: int = 12, **changes: Any) -> Account:
-    """Make an account of some threads whose last messages are one minute apart."""
+    """Make an account whose threads have their last messages one minute apart."""
     account = Account(now=NOW)
     for _ in range(count):
         account.clock.advance(60)
@@ -119,7 +119,7 @@ def small(count: int = 12, **changes: Any) -> Account:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Give a function that serves an account until the test is over."""
+    """Return a function that serves an account until the test ends."""
     opened: list[tuple[FakeHubSpot, Client]] = []
 
     def start(
@@ -135,12 +135,12 @@ def serve() -> Iterator[Serve]:
         hubspot.__exit__(None, None, None)
 
 
-# What is known of the contract.
+# What is known about the contract.
 
 
 @pytest.mark.parametrize("version", ["2026-09-beta", "2026-09", "v3"])
 def test_every_version_is_served_at_its_path(serve: Serve, version: str) -> None:
-    """The three paths answer alike, v3 with its own word order."""
+    """All three paths serve the same data; v3 has another order of segments."""
     hubspot, client = serve(small(3))
     client.url = hubspot.url + path_of(version)
     assert len(client.rows()) == 3
@@ -157,7 +157,7 @@ def test_every_version_is_served_at_its_path(serve: Serve, version: str) -> None
     ],
 )
 def test_any_other_path_is_a_404(serve: Serve, path: str) -> None:
-    """A wrong version or word order is answered as HubSpot answers it."""
+    """A wrong version or order of path segments returns HubSpot's own 404."""
     hubspot, client = serve(small(1))
     client.url = hubspot.url + path
     answer = client.get()
@@ -166,14 +166,14 @@ def test_any_other_path_is_a_404(serve: Serve, path: str) -> None:
 
 
 def test_a_version_can_go_away(serve: Serve) -> None:
-    """A version that the contract does not list is a 404."""
+    """A version that the contract does not list returns a 404."""
     _, client = serve(small(1), Contract(versions=("2026-09", "v3")))
     assert client.get().status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_the_endpoint_is_only_read(serve: Serve, method: str) -> None:
-    """Another method than GET is a 405."""
+    """Any method other than GET returns a 405."""
     _, client = serve(small(1))
     answer = client.session.request(method, client.url, timeout=20)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
@@ -181,7 +181,7 @@ def test_the_endpoint_is_only_read(serve: Serve, method: str) -> None:
 
 @pytest.mark.parametrize("header", ["", "Bearer wrong", "fake-token", "Basic eA=="])
 def test_a_wrong_token_is_a_401(serve: Serve, header: str) -> None:
-    """Without the token nothing is answered, and the refusal does not repeat it."""
+    """A wrong token is refused, and the error does not repeat it."""
     _, client = serve(small(1))
     client.session.headers["Authorization"] = header
     answer = client.get()
@@ -191,7 +191,7 @@ def test_a_wrong_token_is_a_401(serve: Serve, header: str) -> None:
 
 
 def test_a_token_without_the_scope_is_a_403(serve: Serve) -> None:
-    """The refusal names the missing scope where HubSpot names it."""
+    """The error names the missing scope in the same place as HubSpot's."""
     _, client = serve(small(1))
     client.session.headers["Authorization"] = f"Bearer {UNSCOPED_TOKEN}"
     answer = client.get()
@@ -232,7 +232,7 @@ def test_a_token_without_the_scope_is_a_403(serve: Serve) -> None:
     ],
 )
 def test_a_parameter_that_hubspot_refuses_is_a_400(serve: Serve, params: Any) -> None:
-    """A bad parameter, or a bad pair, is refused with category and correlation id."""
+    """A bad parameter or combination is refused with category and correlation ID."""
     _, client = serve(small(3))
     answer = client.get(**params)
     assert answer.status_code == 400
@@ -249,7 +249,7 @@ def test_a_parameter_that_hubspot_refuses_is_a_400(serve: Serve, params: Any) ->
     ],
 )
 def test_a_parameter_without_effect_is_ignored(serve: Serve, params: Any) -> None:
-    """Unknown names, `property`, and a bound without its sort change nothing."""
+    """Unknown names, `property`, and a bound without its sort have no effect."""
     account = small(3)
     _, client = serve(account)
     assert client.rows(**params) == list(account.threads())
@@ -259,7 +259,7 @@ def test_a_parameter_without_effect_is_ignored(serve: Serve, params: Any) -> Non
 def test_a_cursor_comes_back_as_it_was_or_is_a_400(
     serve: Serve, sent: Callable[[str], str]
 ) -> None:
-    """An encoded cursor that is not decoded once, or is changed, is refused."""
+    """A cursor that was changed, or not decoded exactly once, is refused."""
     _, client = serve(small(3), Contract(cursor_encoded=True))
     cursor = following(client.page(limit=1))
     assert cursor is not None
@@ -269,7 +269,7 @@ def test_a_cursor_comes_back_as_it_was_or_is_a_400(
 
 
 def test_a_cursor_belongs_to_its_query(serve: Serve) -> None:
-    """Another query than the one that made a cursor is refused, another limit not."""
+    """A cursor works with another limit, but not with another query."""
     hubspot, client = serve(small(5))
     cursor = following(client.page(limit=1))
     assert client.get(limit=2, after=cursor).status_code == 200
@@ -279,13 +279,13 @@ def test_a_cursor_belongs_to_its_query(serve: Serve) -> None:
 
 
 def test_the_examples_of_hubspot_are_answered_as_published(serve: Serve) -> None:
-    """An account of given rows answers them field by field."""
+    """An account built from HubSpot's published rows returns them field by field."""
     _, client = serve(Account.of(EXAMPLES))
     assert client.rows(association="TICKET") == list(EXAMPLES)
 
 
 def test_tickets_are_shown_only_when_asked_for(serve: Serve) -> None:
-    """Without association=TICKET there are no threadAssociations."""
+    """Without `association=TICKET`, rows have no `threadAssociations`."""
     account = Account(200, shape=Shape(tickets=0.5))
     _, client = serve(account)
     linked = [row for row in account.threads() if "threadAssociations" in row]
@@ -295,7 +295,7 @@ def test_tickets_are_shown_only_when_asked_for(serve: Serve) -> None:
 
 
 def test_archived_threads_are_listed_apart(serve: Serve) -> None:
-    """The default listing has the live threads only, archived=true the others only."""
+    """The default listing has only live threads; `archived=true` only archived ones."""
     account = small(4)
     gone = account.live_ids()[1]
     account.archive(gone)
@@ -307,7 +307,7 @@ def test_archived_threads_are_listed_apart(serve: Serve) -> None:
 
 
 def test_the_trash_is_emptied_after_thirty_days(serve: Serve) -> None:
-    """An archived thread is gone 30 days later without a trace."""
+    """An archived thread disappears without a trace after 30 days."""
     account = small(2)
     gone = account.live_ids()[0]
     account.archive(gone)
@@ -322,7 +322,7 @@ def test_the_trash_is_emptied_after_thirty_days(serve: Serve) -> None:
 
 
 def test_ids_are_ordered_as_numbers(serve: Serve) -> None:
-    """The default order is that of numbers, where that of texts would differ."""
+    """The default order is numeric, even where a text order would differ."""
     account = Account(300)
     _, client = serve(account)
     listed = ids(client.rows(limit=500))
@@ -330,7 +330,7 @@ def test_ids_are_ordered_as_numbers(serve: Serve) -> None:
 
 
 def test_the_timestamp_order_is_that_of_the_last_message(serve: Serve) -> None:
-    """Threads come by last message, ties by id, and silent ones not at all."""
+    """Threads are sorted by last message, then by ID; silent threads are left out."""
     account = Account(500, shape=Shape(silent=0.1, tied=0.5, tie_size=20))
     _, client = serve(account)
     listed = client.rows(limit=7, **BY_MESSAGE)
@@ -341,7 +341,7 @@ def test_the_timestamp_order_is_that_of_the_last_message(serve: Serve) -> None:
 
 
 def test_a_descending_order_needs_a_contact(serve: Serve) -> None:
-    """With a contact and a status a leading minus turns the order round."""
+    """With a contact and a status, a leading minus reverses the order."""
     account = small(5, associatedContactId="7")
     account.create(associatedContactId="8")
     _, client = serve(account)
@@ -357,7 +357,7 @@ def test_a_descending_order_needs_a_contact(serve: Serve) -> None:
     ("name", "field"), [("inboxId", "inboxId"), ("threadStatus", "status")]
 )
 def test_a_filter_selects_rows(serve: Serve, name: str, field: str) -> None:
-    """Inbox and status each select exactly the rows that have the value."""
+    """The inbox and status filters select exactly the rows with that value."""
     account = Account(400)
     _, client = serve(account)
     for value in ["CLOSED", "OPEN"] if field == "status" else ["481939", "1204"]:
@@ -366,7 +366,7 @@ def test_a_filter_selects_rows(serve: Serve, name: str, field: str) -> None:
 
 
 def test_a_ticket_selects_its_threads(serve: Serve) -> None:
-    """The ticket filter follows links as they are made and taken away."""
+    """The ticket filter follows links as they are added and removed."""
     account = small(4)
     first, second, *_ = account.live_ids()
     account.link_ticket(first, "57774743")
@@ -378,7 +378,7 @@ def test_a_ticket_selects_its_threads(serve: Serve) -> None:
 
 
 def test_every_answer_carries_its_limits(serve: Serve) -> None:
-    """Good answers and refusals alike carry the headers of the rate limit."""
+    """Successes and refusals both carry the rate-limit headers."""
     _, client = serve(small(1))
     for params in ({}, {"limit": "0"}):
         headers = client.get(**params).headers
@@ -386,12 +386,12 @@ def test_every_answer_carries_its_limits(serve: Serve) -> None:
             assert int(headers[f"X-HubSpot-RateLimit-{name}"]) > 0
 
 
-# What is not known, and therefore switchable.
+# What is not known about the contract, and can therefore be switched.
 
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_the_bound_may_include_its_moment(serve: Serve, *, inclusive: bool) -> None:
-    """The bound is inclusive or exclusive, and says so by what it leaves out."""
+    """The bound can be inclusive or exclusive."""
     account = small(5)
     rows = list(account.threads())
     _, client = serve(account, Contract(inclusive=inclusive))
@@ -413,14 +413,14 @@ def test_the_bound_may_include_its_moment(serve: Serve, *, inclusive: bool) -> N
     ],
 )
 def test_the_last_page_has_a_shape(serve: Serve, last_page: Any, paging: Any) -> None:
-    """A listing ends in each of the ways that have been seen or may be."""
+    """A listing ends in each of the ways that were seen or are possible."""
     _, client = serve(small(3), Contract(last_page=last_page))
     assert client.page().get("paging", "absent") == paging
     assert len(client.rows(limit=1)) == 3
 
 
 def test_the_end_may_be_an_echo(serve: Serve) -> None:
-    """The last page may be empty, with the cursor that was just sent."""
+    """The last page can be empty and repeat the cursor that was just sent."""
     _, client = serve(small(2), Contract(last_page="echo"))
     cursor = following(client.page())
     body = client.page(after=cursor)
@@ -429,7 +429,7 @@ def test_the_end_may_be_an_echo(serve: Serve) -> None:
 
 @pytest.mark.parametrize("run", [1, 5])
 def test_pages_in_the_middle_may_be_empty(serve: Serve, run: int) -> None:
-    """After every few pages comes a run of empty ones, each with a new cursor."""
+    """Every few pages, a series of empty pages follows, each with a new cursor."""
     account = small(9)
     hubspot, client = serve(account, Contract(empty_every=2, empty_run=run))
     lengths = [len(page) for page in client.pages(limit=2)]
@@ -439,7 +439,7 @@ def test_pages_in_the_middle_may_be_empty(serve: Serve, run: int) -> None:
 
 
 def test_pages_may_be_short(serve: Serve) -> None:
-    """A page may have any number of rows up to the limit, the same ones every time."""
+    """A page can have fewer rows than the limit, always at the same places."""
     account = small(60)
     _, client = serve(account, Contract(short_pages=True))
     lengths = [len(page) for page in client.pages(limit=10)]
@@ -451,7 +451,7 @@ def test_pages_may_be_short(serve: Serve) -> None:
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_cursor_may_repeat_on_a_page_with_rows(serve: Serve, length: int) -> None:
-    """A listing may lead back to a page before, once or for ever."""
+    """A cursor can lead back to an earlier page, once or forever."""
     _, client = serve(small(10), Contract(loop_at=4, loop_length=length, loop_times=1))
     seen: list[str] = []
     after = None
@@ -466,7 +466,7 @@ def test_a_cursor_may_repeat_on_a_page_with_rows(serve: Serve, length: int) -> N
 
 
 def test_rows_may_be_out_of_order_within_a_page(serve: Serve) -> None:
-    """Neighbours may be the wrong way round in timestamp order; none is lost."""
+    """Neighbors can be swapped in timestamp order, but none is lost."""
     account = small(50)
     _, client = serve(account, Contract(swapped=0.3))
     listed = ids(client.rows(limit=10, **BY_MESSAGE))
@@ -476,7 +476,7 @@ def test_rows_may_be_out_of_order_within_a_page(serve: Serve) -> None:
 
 
 def test_a_moved_thread_is_seen_twice_with_key_cursors(serve: Serve) -> None:
-    """A thread that gets a message while it is listed comes again at the end."""
+    """A thread that gets a message during a listing appears again at its end."""
     account = small(6)
     hubspot, client = serve(account)
     first = account.live_ids()[0]
@@ -491,7 +491,7 @@ def test_a_moved_thread_is_seen_twice_with_key_cursors(serve: Serve) -> None:
 
 
 def test_a_moved_thread_makes_offset_cursors_skip_one(serve: Serve) -> None:
-    """With offset cursors the same move hides the row that slips forward."""
+    """With offset cursors, the same move skips a row, as later rows slip forward."""
     account = small(6)
     hubspot, client = serve(account, Contract(cursor="offset"))
     first, _, third, *_ = account.live_ids()
@@ -507,7 +507,7 @@ def test_a_moved_thread_makes_offset_cursors_skip_one(serve: Serve) -> None:
 
 
 def test_threads_move_by_themselves(serve: Serve) -> None:
-    """With `moves` each page in timestamp order comes after some messages."""
+    """With `moves`, some threads get messages before each page in timestamp order."""
     account = small(30)
     _, client = serve(account, Contract(moves=1))
     before = list(account.threads())
@@ -521,13 +521,13 @@ def test_threads_move_by_themselves(serve: Serve) -> None:
 
 
 def test_moves_come_to_an_end(serve: Serve) -> None:
-    """Pages no longer than the moves do not make a listing endless."""
+    """A listing ends even if its pages are no longer than the number of moves."""
     _, client = serve(small(5), Contract(moves=2, moves_most=20))
     assert len(client.rows(limit=1, **BY_MESSAGE)) <= 25
 
 
 def test_a_message_may_become_visible_late(serve: Serve) -> None:
-    """Until the read side has caught up, a thread is shown as before its message."""
+    """Until the read side catches up, a thread appears as it was before its message."""
     account = small(3)
     first = account.live_ids()[0]
     before = account.thread(first)
@@ -544,7 +544,7 @@ def test_a_message_may_become_visible_late(serve: Serve) -> None:
 
 
 def test_a_later_message_may_be_visible_before_an_earlier_one(serve: Serve) -> None:
-    """Only a share of the messages is late, so that a bookmark can pass one."""
+    """Only some messages are late, so a bookmark can pass a late one."""
     account = small(100)
     account.clock.advance(60)
     _, client = serve(account, Contract(late_seconds=7200, late_share=0.3))
@@ -555,7 +555,7 @@ def test_a_later_message_may_be_visible_before_an_earlier_one(serve: Serve) -> N
 
 
 def test_a_thread_may_be_newer_than_its_place(serve: Serve) -> None:
-    """The row and the truth show the message; order, bound and cursor do not."""
+    """The row shows the message, but order, bound and cursor do not."""
     account = small(6)
     first, second, *_ = account.live_ids()
     before = account.thread(first)["latestMessageTimestamp"]
@@ -575,7 +575,7 @@ def test_a_thread_may_be_newer_than_its_place(serve: Serve) -> None:
 
 @pytest.mark.parametrize("by", ["message", "reindex"])
 def test_the_index_catches_up(serve: Serve, by: str) -> None:
-    """A thread moves to its place with its next message or when all is indexed."""
+    """A thread moves to its place with its next message, or when all is indexed."""
     account = small(4)
     first = account.live_ids()[0]
     account.message(first, at="2025-12-31T23:59:59Z", indexed=False)
@@ -592,7 +592,7 @@ def test_the_index_catches_up(serve: Serve, by: str) -> None:
 
 
 def test_a_first_message_that_is_not_indexed_gives_no_place(serve: Serve) -> None:
-    """The thread shows its message in id order, and is not in the other one yet."""
+    """The thread shows its message in ID order, but is missing in timestamp order."""
     account = small(2)
     silent = account.create(latestMessageTimestamp=None)
     account.message(silent, indexed=False)
@@ -604,7 +604,7 @@ def test_a_first_message_that_is_not_indexed_gives_no_place(serve: Serve) -> Non
 
 
 def test_a_share_of_seeded_threads_may_be_newer(serve: Serve) -> None:
-    """The same ones every time, by seconds or months, and none in the future."""
+    """Always the same threads are newer, by seconds or months, never in the future."""
     days = 86_400
     shape = Shape(newer=0.1, newer_seconds=90 * days)
     account, plain = Account(3000, shape=shape), Account(3000)
@@ -634,7 +634,7 @@ def test_a_share_of_seeded_threads_may_be_newer(serve: Serve) -> None:
 
 @pytest.mark.parametrize("seconds", [5, 90 * 86_400])
 def test_the_last_row_of_every_page_may_be_newer(serve: Serve, seconds: int) -> None:
-    """It gets a message when the page is served, and the listing goes on behind it."""
+    """It gets a message when the page is served, and the listing continues after it."""
     account = Account(300)
     places = account.places()
     _, client = serve(account, Contract(newer_last=seconds))
@@ -660,7 +660,7 @@ def test_the_last_row_of_every_page_may_be_newer(serve: Serve, seconds: int) -> 
 
 @pytest.mark.parametrize("cursor", ["key", "offset"])
 def test_ids_may_be_ordered_as_text(serve: Serve, cursor: Any) -> None:
-    """With `ids_as_text` 10 comes before 9, and cursors follow that order."""
+    """With `ids_as_text`, 10 comes before 9, and cursors follow that order."""
     account = Account(300)
     for number in ("1", "2", "9", "10", "19", "100", "1002"):
         account.create(id=number)
@@ -678,7 +678,7 @@ def test_ids_may_be_ordered_as_text(serve: Serve, cursor: Any) -> None:
 
 
 def test_a_thread_may_move_to_another_inbox(serve: Serve) -> None:
-    """It leaves the listings of the one and enters those of the other at once."""
+    """It moves from the listings of one inbox to those of the other at once."""
     account = small(4, inboxId="88")
     hubspot, client = serve(account)
     first, *others = account.live_ids()
@@ -699,7 +699,7 @@ def test_a_thread_may_move_to_another_inbox(serve: Serve) -> None:
 
 
 def test_a_thread_may_be_dated_in_the_future(serve: Serve) -> None:
-    """Made or messaged with a moment to come, it is listed last with that moment."""
+    """A thread or message with a future date is listed last, with that date."""
     account = small(3)
     first = account.live_ids()[0]
     born = account.create(latestMessageTimestamp="2026-02-01T00:00:00.000Z")
@@ -718,7 +718,7 @@ def test_a_thread_may_be_dated_in_the_future(serve: Serve) -> None:
 
 
 def test_a_status_filter_may_have_no_effect(serve: Serve) -> None:
-    """With `status_ignored` it works only beside a contact."""
+    """With `status_ignored`, the status filter only works together with a contact."""
     account = small(4, associatedContactId="7")
     account.close(account.live_ids()[0])
     _, client = serve(account, Contract(status_ignored=True))
@@ -727,7 +727,7 @@ def test_a_status_filter_may_have_no_effect(serve: Serve) -> None:
 
 
 def test_the_archived_may_be_sorted_by_timestamp(serve: Serve) -> None:
-    """With `archived_by_timestamp` the two parameters combine."""
+    """With `archived_by_timestamp`, the two parameters can be combined."""
     account = small(3)
     for thread in account.live_ids()[:2]:
         account.archive(thread)
@@ -736,7 +736,7 @@ def test_the_archived_may_be_sorted_by_timestamp(serve: Serve) -> None:
 
 
 def test_silent_threads_may_come_last(serve: Serve) -> None:
-    """With `silent_last` threads without a message end the timestamp order."""
+    """With `silent_last`, threads without a message come last in timestamp order."""
     account = small(2)
     silent = account.create(latestMessageTimestamp=None)
     account.create()
@@ -747,7 +747,7 @@ def test_silent_threads_may_come_last(serve: Serve) -> None:
 
 
 def test_absent_fields_may_be_null(serve: Serve) -> None:
-    """With `nulls` every optional field is there, tickets only if asked for."""
+    """With `nulls`, every optional field is present, but tickets only on request."""
     account = small(1, assignedTo=None)
     _, client = serve(account, Contract(nulls=True))
     (row,) = client.rows()
@@ -759,13 +759,13 @@ def test_absent_fields_may_be_null(serve: Serve) -> None:
 
 
 def test_associations_may_be_bare(serve: Serve) -> None:
-    """With `bare_associations` a thread without a ticket has an empty object."""
+    """With `bare_associations`, a thread without a ticket has an empty object."""
     _, client = serve(small(1), Contract(bare_associations=True))
     assert client.rows(association="TICKET")[0]["threadAssociations"] == {}
 
 
 def test_properties_may_narrow(serve: Serve) -> None:
-    """With `property_narrows` a row has its id and what was asked for."""
+    """With `property_narrows`, a row has only its ID and the requested properties."""
     _, client = serve(small(1), Contract(property_narrows=True))
     (row,) = client.rows(property=["status"])
     assert row.keys() == {"id", "status"}
@@ -781,7 +781,7 @@ def test_properties_may_narrow(serve: Serve) -> None:
     ],
 )
 def test_the_link_may_point_elsewhere(serve: Serve, link: Any, begins: str) -> None:
-    """A link may lead to another path or host, or be missing; the cursor is right."""
+    """A link can be missing or point to another path or host; the cursor is correct."""
     hubspot, client = serve(small(2), Contract(link=link))
     found = client.page(limit=1)["paging"]["next"].get("link")
     assert str(found).startswith(begins.format(port=hubspot.url.rpartition(":")[2]))
@@ -789,7 +789,7 @@ def test_the_link_may_point_elsewhere(serve: Serve, link: Any, begins: str) -> N
 
 
 def test_answers_may_be_compressed(serve: Serve) -> None:
-    """With `gzip` a client that accepts it gets compressed answers."""
+    """With `gzip`, responses are compressed if the client accepts it."""
     _, client = serve(small(2), Contract(gzip=True))
     answer = client.get()
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -797,7 +797,7 @@ def test_answers_may_be_compressed(serve: Serve) -> None:
 
 
 def test_the_default_limit_is_a_switch(serve: Serve) -> None:
-    """Without a limit a page has as many rows as the contract says."""
+    """Without a limit, the contract sets the number of rows on a page."""
     _, client = serve(small(5), Contract(default_limit=2))
     assert len(client.page()["results"]) == 2
 
@@ -806,14 +806,14 @@ def test_the_default_limit_is_a_switch(serve: Serve) -> None:
 
 
 def test_an_account_is_made_of_its_seed() -> None:
-    """The same seed gives the same threads, another one others."""
+    """The same seed produces the same threads, and another seed other ones."""
     first = list(Account(300, seed=7).threads())
     assert first == list(Account(300, seed=7).threads())
     assert first != list(Account(300, seed=8).threads())
 
 
 def test_threads_are_plausible() -> None:
-    """Seeded rows keep what HubSpot's reference says of a thread."""
+    """Seeded rows are consistent with HubSpot's reference."""
     rows = list(Account(2000, shape=Shape(archived=0.05, silent=0.05)).threads())
     for row in rows:
         latest = row.get("latestMessageTimestamp")
@@ -838,7 +838,7 @@ def test_threads_are_plausible() -> None:
 
 
 def test_an_awkward_shape_has_every_trait() -> None:
-    """The awkward shape has ties, silent and archived threads and strange texts."""
+    """The awkward shape has ties, silent and archived threads, and unusual text."""
     account = Account(5000, shape=Shape.awkward())
     rows = list(account.threads())
     latest = [row.get("latestMessageTimestamp", "") for row in rows]
@@ -864,7 +864,7 @@ def test_an_awkward_shape_has_every_trait() -> None:
 
 @pytest.mark.parametrize("order", [{}, BY_MESSAGE])
 def test_every_awkward_switch_together_loses_nothing(serve: Serve, order: Any) -> None:
-    """A client that follows the rules gets the whole account all the same."""
+    """A client that follows the rules still gets the whole account."""
     account = Account(3000, shape=Shape.awkward(tie_size=70))
     _, client = serve(account, Contract.awkward())
     rows = client.rows(limit=50, association="TICKET", **order)
@@ -877,7 +877,7 @@ def test_every_awkward_switch_together_loses_nothing(serve: Serve, order: Any) -
 
 
 def test_what_happens_to_a_thread_is_answered(serve: Serve) -> None:
-    """Each thing that can happen to a thread shows in its row."""
+    """Every event in a thread's life is visible in its row."""
     account = Account(50, shape=Shape(tickets=0))
     _, client = serve(account)
     thread = account.live_ids()[20]
@@ -910,7 +910,7 @@ def test_what_happens_to_a_thread_is_answered(serve: Serve) -> None:
 
 
 def test_orders_stay_right_through_any_history(serve: Serve) -> None:
-    """After many random events each listing is what the threads themselves say."""
+    """After many random events, each listing still matches the threads."""
     account = Account(60, shape=Shape.awkward(timestamps="fraction", newer=0))
     _, client = serve(account, Contract(archived_by_timestamp=True))
     chance = random.Random(5)
@@ -947,7 +947,7 @@ def test_orders_stay_right_through_any_history(serve: Serve) -> None:
 
 
 def test_an_old_message_does_not_move_a_thread(serve: Serve) -> None:
-    """A message that is older than the newest leaves the order as it is."""
+    """A message older than the newest one does not change the order."""
     account = small(3)
     first = account.live_ids()[0]
     before = account.thread(first)
@@ -960,14 +960,14 @@ def test_an_old_message_does_not_move_a_thread(serve: Serve) -> None:
 
 
 def test_a_given_row_is_answered_as_it_is(serve: Serve) -> None:
-    """Texts that are no date-times and unknown fields pass unchanged."""
+    """Text that is not a date-time and unknown fields are returned unchanged."""
     odd = EXAMPLES[0] | {"latestMessageTimestamp": "soon", "new": {"ключ": [1, None]}}
     _, client = serve(Account.of([odd, EXAMPLES[1]]))
     assert client.rows(association="TICKET", **BY_MESSAGE) == [odd, EXAMPLES[1]]
 
 
 def test_the_clock_does_not_go_back() -> None:
-    """Time only goes on, since the trash has been emptied."""
+    """The clock never goes back, because the trash has already been emptied."""
     account = Account(now=NOW)
     account.clock.set("2026-02-01T00:00:00Z")
     assert account.clock.text == "2026-02-01T00:00:00.000Z"
@@ -978,7 +978,7 @@ def test_the_clock_does_not_go_back() -> None:
 
 
 def test_a_large_account_is_made_lazily() -> None:
-    """A million threads cost nothing until they are asked for."""
+    """Threads are created on demand, so a million of them cost nothing at first."""
     began = time.perf_counter()
     account = Account(1_000_000)
     assert len(account) == 1_000_000
@@ -989,7 +989,7 @@ def test_a_large_account_is_made_lazily() -> None:
 
 
 def test_requests_are_recorded(serve: Serve) -> None:
-    """A test can see every request, what it asked and how it was answered."""
+    """A test can see every request, its parameters and its response."""
     hubspot, client = serve(small(3))
     client.get(limit=2, association="TICKET")
     client.get(limit=0)
@@ -1010,7 +1010,7 @@ def test_requests_are_recorded(serve: Serve) -> None:
 
 
 def test_the_contract_may_change_between_requests(serve: Serve) -> None:
-    """A listing goes on when the contract is another one meanwhile."""
+    """A listing continues if the contract changes between two pages."""
     hubspot, client = serve(small(6))
     pages = client.pages(limit=2)
     assert len(next(pages)) == 2
@@ -1019,7 +1019,7 @@ def test_the_contract_may_change_between_requests(serve: Serve) -> None:
 
 
 def test_an_error_in_a_hook_is_not_taken_for_hubspots() -> None:
-    """What goes wrong in the fake itself is raised at its end."""
+    """An error inside the fake is raised when the server stops."""
 
     def fail(number: int, _: SeenRequest) -> None:
         message = f"hook {number}"
@@ -1037,7 +1037,7 @@ def test_an_error_in_a_hook_is_not_taken_for_hubspots() -> None:
 
 
 def test_an_account_changes_while_it_is_served(serve: Serve) -> None:
-    """Mutations in one thread and listings in another do not disturb each other."""
+    """Changes in one thread and listings in another do not disturb each other."""
     account = Account(2000)
     _, client = serve(account)
     over = threading.Event()
@@ -1060,13 +1060,13 @@ def test_an_account_changes_while_it_is_served(serve: Serve) -> None:
 
 
 def test_the_fake_is_for_this_machine_alone() -> None:
-    """Another address than loopback is refused."""
+    """Any address other than loopback is refused."""
     with pytest.raises(ValueError, match="this machine"):
         FakeHubSpot(host="0.0.0.0")
 
 
 def test_a_port_that_is_taken_is_an_error(serve: Serve) -> None:
-    """A server that cannot start says so instead of leaving the test waiting."""
+    """A server that cannot start raises an error instead of blocking the test."""
     hubspot, _ = serve(small(1))
     port = int(hubspot.url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"), FakeHubSpot(port=port):
@@ -1074,7 +1074,7 @@ def test_a_port_that_is_taken_is_an_error(serve: Serve) -> None:
 
 
 def test_it_tells_other_processes_what_it_holds(serve: Serve) -> None:
-    """The control endpoints give the truth and the counts, and are not counted."""
+    """The control endpoints return the truth and the counts, and are not counted."""
     account = Account(2500, shape=Shape(archived=0.1))
     hubspot, client = serve(account)
     client.get(limit=3)
@@ -1090,7 +1090,7 @@ def test_it_tells_other_processes_what_it_holds(serve: Serve) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_runs_by_itself(number: signal.Signals) -> None:
-    """The command prints its URL when it answers, and a signal ends it cleanly."""
+    """The command prints its URL when it is ready, and a signal ends it cleanly."""
     command = [sys.executable, "-m", "tests.fake_hubspot"]
     options = ["--size", "30", "--token", "t", "--awkward", "--no-gzip", "--moves", "0"]
     with subprocess.Popen(
@@ -1137,7 +1137,7 @@ def test_it_runs_by_itself(number: signal.Signals) -> None:
 def test_a_fault_is_any_answer(
     serve: Serve, fault: Fault, status: int, retry_after: str | None
 ) -> None:
-    """A request that meets a fault gets its status, and the next one passes."""
+    """A request with a fault gets its status, and the next one succeeds."""
     hubspot, client = serve(small(1), faults=FaultPlan().add(fault, times=1))
     answer = client.session.get(client.url, allow_redirects=False, timeout=20)
     assert answer.status_code == status
@@ -1149,7 +1149,7 @@ def test_a_fault_is_any_answer(
 
 @pytest.mark.parametrize("policy", ["TEN_SECONDLY_ROLLING", "SECONDLY", "DAILY"])
 def test_a_429_names_its_policy(serve: Serve, policy: str) -> None:
-    """The body of a rate limit says which of the limits it is."""
+    """The body of a 429 names the limit that was exceeded."""
     _, client = serve(small(1), faults=FaultPlan().add(Fault.rate_limit(policy)))
     assert client.get().json()["policyName"] == policy
 
@@ -1169,7 +1169,7 @@ def test_a_429_names_its_policy(serve: Serve, policy: str) -> None:
     ids=named,
 )
 def test_a_connection_may_break(serve: Serve, fault: Fault, *, gzip: bool) -> None:
-    """A client never takes a broken answer for a whole one, and can go on after it."""
+    """A client never takes a broken response for a whole one, and can continue."""
     hubspot, client = serve(Account(300), Contract(gzip=gzip))
     hubspot.faults.add(fault, times=1)
     with pytest.raises(
@@ -1192,7 +1192,7 @@ def test_a_connection_may_break(serve: Serve, fault: Fault, *, gzip: bool) -> No
     ids=named,
 )
 def test_a_200_may_be_no_page(serve: Serve, fault: Fault, text: str) -> None:
-    """An answer that is whole may hold something else than a page."""
+    """A complete response can contain something other than a page."""
     _, client = serve(small(3), faults=FaultPlan().add(fault))
     answer = client.get()
     assert answer.status_code == 200
@@ -1200,7 +1200,7 @@ def test_a_200_may_be_no_page(serve: Serve, fault: Fault, text: str) -> None:
 
 
 def test_a_page_may_be_edited(serve: Serve) -> None:
-    """A test can change a proper page in any way, such as taking an id away."""
+    """A test can edit a proper page in any way, such as removing an ID."""
     _, client = serve(small(2))
     plan = FaultPlan().add(Fault.edited(lambda page: page["results"][1].pop("id")))
     hubspot, client = serve(small(2), faults=plan)
@@ -1209,7 +1209,7 @@ def test_a_page_may_be_edited(serve: Serve) -> None:
 
 
 def test_an_answer_may_be_late_or_slow(serve: Serve) -> None:
-    """Headers can be late and bodies can dribble; what arrives is whole."""
+    """Headers can be late and bodies slow; what arrives is complete."""
     plan = FaultPlan().add(Fault.slow(0.2), at=1).add(Fault.dribble(0.02, 10), at=2)
     hubspot, client = serve(small(30), faults=plan)
     late = client.get()
@@ -1221,7 +1221,7 @@ def test_an_answer_may_be_late_or_slow(serve: Serve) -> None:
 
 
 def test_an_answer_may_never_come(serve: Serve) -> None:
-    """A request that hangs ends by the client's patience, and ends with the server."""
+    """A request that hangs ends when the client times out or the server stops."""
     _, client = serve(small(1), faults=FaultPlan().add(Fault.hang(), times=1))
     with pytest.raises(requests.ReadTimeout):
         client.session.get(client.url, timeout=0.1)
@@ -1229,7 +1229,7 @@ def test_an_answer_may_never_come(serve: Serve) -> None:
 
 
 def test_a_plan_says_which_request_meets_what(serve: Serve) -> None:
-    """Rules go by number, range, predicate and times, and the first one counts."""
+    """Rules match by number, range, predicate and count, and the first match wins."""
     plan = (
         FaultPlan()
         .add(Fault.status(500), at=2)
@@ -1243,7 +1243,7 @@ def test_a_plan_says_which_request_meets_what(serve: Serve) -> None:
 
 
 def test_chance_comes_from_the_seed_of_the_plan(serve: Serve) -> None:
-    """Faults with a probability are the same ones every time."""
+    """Faults with a probability hit the same requests in every run."""
 
     def met() -> list[str]:
         plan = FaultPlan(seed=3).add(Fault.status(500), Fault.locked(), probability=0.4)
@@ -1259,7 +1259,7 @@ def test_chance_comes_from_the_seed_of_the_plan(serve: Serve) -> None:
 
 
 def test_passing_faults_lose_nothing(serve: Serve) -> None:
-    """A client that simply tries again gets every thread through any of them."""
+    """A client that simply retries gets every thread despite any of them."""
     account = small(60)
     plan = FaultPlan(seed=1).add(*Fault.passing(), probability=0.4)
     hubspot, client = serve(account, faults=plan)
@@ -1282,20 +1282,20 @@ def test_passing_faults_lose_nothing(serve: Serve) -> None:
 
 
 class Hands:
-    """A clock that a test moves."""
+    """A clock that a test moves by hand."""
 
     def __init__(self) -> None:
-        """Begin somewhere."""
+        """Start at a given time."""
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.mark.parametrize("window", ["fixed", "rolling"])
 def test_a_window_has_its_quota(serve: Serve, window: Any) -> None:
-    """Requests over the quota are 429 until the window is over, or has rolled on."""
+    """Requests over the quota get a 429 until the window ends or rolls on."""
     clock = Hands()
     contract = Contract(quota=3, quota_window=window)
     hubspot, client = serve(small(1), contract, monotonic=clock)
@@ -1315,7 +1315,7 @@ def test_a_window_has_its_quota(serve: Serve, window: Any) -> None:
 
 
 def test_seconds_and_days_have_quotas(serve: Serve) -> None:
-    """The other two limits are refused with their own policies."""
+    """The other two limits are refused under their own policies."""
     clock = Hands()
     contract = Contract(quota_per_second=2, quota_per_day=3)
     _, client = serve(small(1), contract, monotonic=clock)
@@ -1328,13 +1328,13 @@ def test_seconds_and_days_have_quotas(serve: Serve) -> None:
 
 
 def test_limits_can_be_left_unsaid(serve: Serve) -> None:
-    """With `quota_headers` off a client has to do without them."""
+    """With `quota_headers` off, a client gets no such headers."""
     _, client = serve(small(1), Contract(quota_headers=False))
     assert not any("RateLimit" in name for name in client.get().headers)
 
 
 def test_delays_overlap(serve: Serve) -> None:
-    """Requests at the same time wait together, not one after another."""
+    """Concurrent requests wait in parallel, not one after another."""
     _, client = serve(small(1), Contract(delay=0.3))
     threads = [threading.Thread(target=client.get) for _ in range(5)]
     began = time.monotonic()
@@ -1349,13 +1349,13 @@ def test_delays_overlap(serve: Serve) -> None:
 
 
 def dates(answer: requests.Response) -> list[str]:
-    """Give every Date header of an answer."""
+    """Return every Date header of a response."""
     raw: Any = answer.raw
     return list(raw.headers.getlist("Date"))
 
 
 def test_every_answer_is_dated_by_the_account(serve: Serve) -> None:
-    """Pages, refusals, faults and tokens have one Date, in whole seconds."""
+    """Pages, refusals, faults and tokens carry one Date, in whole seconds."""
     account = Account(30, now="2026-01-01T00:00:00.999Z")
     plan = FaultPlan().add(Fault.status(503), at=4).add(Fault.dribble(0, 3), at=5)
     hubspot, client = serve(account, faults=plan)
@@ -1383,7 +1383,7 @@ def test_every_answer_is_dated_by_the_account(serve: Serve) -> None:
 def test_the_date_may_be_wrong(
     serve: Serve, contract: Contract, expected: list[str]
 ) -> None:
-    """It may be missing, unreadable or skewed, on answers of every kind."""
+    """The Date can be missing, unreadable or skewed, on every kind of response."""
     hubspot, client = serve(Account(30, now=NOW), contract)
     hubspot.faults.add(Fault.dribble(0, 3), at=2)
     for answer in (client.get(), client.get(), client.get(limit=0), refresh(hubspot)):
@@ -1391,7 +1391,7 @@ def test_the_date_may_be_wrong(
 
 
 def test_a_fault_may_have_a_date_of_its_own(serve: Serve) -> None:
-    """A header that a fault sets is not set again."""
+    """A header that a fault sets is not set twice."""
     date = "Mon, 01 Jan 2024 00:00:00 GMT"
     _, client = serve(
         small(1), faults=FaultPlan().add(Fault.status(502, headers={"Date": date}))
@@ -1403,7 +1403,7 @@ def test_a_fault_may_have_a_date_of_its_own(serve: Serve) -> None:
 
 
 def refresh(hubspot: FakeHubSpot, version: str = "2026-03", **form: str) -> Any:
-    """Ask for an access token; `form` is laid over the right one."""
+    """Request an access token; `form` overrides the correct fields."""
     right = {
         "grant_type": "refresh_token",
         "client_id": hubspot.oauth.client_id,
@@ -1416,7 +1416,7 @@ def refresh(hubspot: FakeHubSpot, version: str = "2026-03", **form: str) -> Any:
 
 @pytest.mark.parametrize("version", OAUTH_VERSIONS)
 def test_a_refresh_token_brings_an_access_token(serve: Serve, version: str) -> None:
-    """An access token is accepted, without daily limits, until its time is over."""
+    """An access token works, without daily limits, until it expires."""
     clock = Hands()
     hubspot, client = serve(small(1), oauth=OAuth(expires_in=60), monotonic=clock)
     body = refresh(hubspot, version).json()
@@ -1435,7 +1435,7 @@ def test_a_refresh_token_brings_an_access_token(serve: Serve, version: str) -> N
 
 
 def test_access_tokens_can_be_revoked(serve: Serve) -> None:
-    """A token may end before its time, at once or after a shorter life than said."""
+    """A token can end early, at once or sooner than it was said to."""
     clock = Hands()
     hubspot, client = serve(small(1), oauth=OAuth(lifetime=5), monotonic=clock)
     for end in (hubspot.revoke_tokens, lambda: setattr(clock, "now", clock.now + 5)):
@@ -1448,7 +1448,7 @@ def test_access_tokens_can_be_revoked(serve: Serve) -> None:
 
 
 def test_an_app_may_lack_the_scope(serve: Serve) -> None:
-    """An access token of an app without the scope is a 403."""
+    """The access token of an app without the scope gets a 403."""
     hubspot, client = serve(small(1), oauth=OAuth(scoped=False))
     token = refresh(hubspot).json()["access_token"]
     client.session.headers["Authorization"] = f"Bearer {token}"
@@ -1461,7 +1461,7 @@ def test_an_app_may_lack_the_scope(serve: Serve) -> None:
 def test_the_refresh_token_may_rotate(
     serve: Serve, rotation: Any, *, old_works: bool
 ) -> None:
-    """A refresh may bring another refresh token, and may end the one before."""
+    """A refresh can return a new refresh token, and can end the old one."""
     hubspot, _ = serve(small(1), oauth=OAuth(rotation=rotation))
     old = hubspot.oauth.refresh_token
     new = refresh(hubspot).json()["refresh_token"]
@@ -1482,7 +1482,7 @@ def test_the_refresh_token_may_rotate(
 def test_a_refresh_that_fails_says_why(
     serve: Serve, form: dict[str, str], status: str
 ) -> None:
-    """Each part of the credential has a status of its own, without its value."""
+    """Each part of the credential has its own status, and its value is not shown."""
     hubspot, _ = serve(small(1))
     answer = refresh(hubspot, **form)
     body = answer.json()
@@ -1495,13 +1495,13 @@ def test_a_refresh_that_fails_says_why(
     "failure", ["BAD_REFRESH_TOKEN", "BAD_CLIENT_ID", "BAD_CLIENT_SECRET", "BAD_HUB"]
 )
 def test_a_refresh_can_be_made_to_fail(serve: Serve, failure: Any) -> None:
-    """A right credential can be refused all the same."""
+    """Even a correct credential can be refused."""
     hubspot, _ = serve(small(1), oauth=OAuth(failure=failure))
     assert refresh(hubspot).json()["status"] == failure
 
 
 def test_a_token_is_asked_for_with_a_form(serve: Serve) -> None:
-    """Only a POST of a form to a known version is understood."""
+    """Only a form, sent with POST to a known version, is accepted."""
     hubspot, _ = serve(small(1))
     url = f"{hubspot.url}/oauth/2026-03/token"
     assert requests.get(url, timeout=20).status_code == 405
@@ -1510,7 +1510,7 @@ def test_a_token_is_asked_for_with_a_form(serve: Serve) -> None:
 
 
 def test_faults_meet_requests_for_tokens(serve: Serve) -> None:
-    """Requests for tokens have numbers and faults of their own."""
+    """Token requests have their own numbers and faults."""
     plan = FaultPlan().add(Fault.status(503), at=1, on="token")
     hubspot, client = serve(small(1), faults=plan)
     assert client.get().status_code == 200
@@ -1518,7 +1518,7 @@ def test_faults_meet_requests_for_tokens(serve: Serve) -> None:
 
 
 def test_https_is_served(tmp_path: Path) -> None:
-    """With a certificate the same server speaks https."""
+    """With a certificate, the same server serves HTTPS."""
     authority = pytest.importorskip("trustme").CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -1538,7 +1538,7 @@ def test_https_is_served(tmp_path: Path) -> None:
 
 
 def test_every_switch_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command line has an option, with its fact, for each switch."""
+    """Every switch has a command-line option and a text that explains it."""
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     words = capsys.readouterr().out.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""What rows prove about their order, and what the bookmark makes of it."""
+"""What rows prove about their order, and how the bookmark follows."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ NOW = timestamps.from_milliseconds(10**7)
 
 
 def at(*moments: int | None) -> list[str | None]:
-    """Return some moments as a page has them."""
+    """Return moments in the form that pages have."""
     return [None if m is None else timestamps.from_milliseconds(m) for m in moments]
 
 
 def value(state: dict[str, t.Any]) -> str:
-    """Return the bookmark in a state, the epoch without one."""
+    """Return the bookmark in a state, or the epoch if there is none."""
     text: str = state.get("replication_key_value", timestamps.EPOCH)
     return text
 
 
 class Marked:
-    """A bookmark in an empty state, and pages that it follows."""
+    """A bookmark in an empty state, with the pages that it follows."""
 
     def __init__(self, now: str = NOW) -> None:
         self.state: dict[str, t.Any] = {}
@@ -50,7 +50,7 @@ class Marked:
 def test_a_sorted_listing_can_be_left_at_any_page(
     moments: list[int], size: int
 ) -> None:
-    """No row that is older than the bookmark is still to come."""
+    """No row older than the bookmark follows later."""
     rows = sorted(moments)
     marked = Marked()
     for start in range(0, len(rows), size):
@@ -68,7 +68,7 @@ def test_a_sorted_listing_can_be_left_at_any_page(
 def test_newer_rows_do_not_take_the_bookmark_along(
     moments: list[int], size: int, chance: t.Any
 ) -> None:
-    """A few rows, the last of a page too, may be newer than their places."""
+    """A few rows, even the last of a page, can be newer than their places."""
     places = sorted(moments)
     newer = set(range(0, len(places), Frontier.PROOF))
     shown = [
@@ -90,7 +90,7 @@ def test_one_row_less_than_the_proof_proves_nothing(number: int) -> None:
 
 
 def test_rows_that_are_not_settled_prove_nothing() -> None:
-    """Nor do rows without a timestamp; the others need not stand side by side."""
+    """Neither do rows without a timestamp. The other rows need not be adjacent."""
     frontier = Frontier()
     for number in range(Frontier.PROOF):
         assert frontier.reached == ""
@@ -103,7 +103,7 @@ def test_rows_that_are_not_settled_prove_nothing() -> None:
 def test_the_bookmark_never_decreases_and_is_never_in_the_future(
     moments: list[int], now: int
 ) -> None:
-    """Whatever the rows, it only grows, and ends at the newest that is not ahead."""
+    """The bookmark only grows, and ends at the newest row that is not in the future."""
     marked = Marked(timestamps.from_milliseconds(now))
     before = value(marked.state)
     for moment in moments:
@@ -118,7 +118,7 @@ def test_the_bookmark_never_decreases_and_is_never_in_the_future(
 def test_an_unsorted_listing_leaves_the_bookmark_until_its_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A row that is older than the frontier is reported once."""
+    """A row older than the frontier is reported once."""
     marked = Marked()
     reached = marked.follow(*range(0, 200_000, 10_000))
     assert reached == timestamps.from_milliseconds(100_000)
@@ -136,7 +136,7 @@ def page(*rows: dict[str, t.Any] | None) -> Page:
 
 
 def test_rows_that_come_again_are_dropped() -> None:
-    """Those behind the last one that is older than where the listing is entered."""
+    """Rows after the last one older than the point of re-entry are dropped."""
     repeats = Repeats()
     rows = [{"id": str(n)} for n in range(6)]
     moments = at(1_000, 2_000, 9_000, 3_000, 3_001, 3_002)
@@ -151,7 +151,7 @@ def test_rows_that_come_again_are_dropped() -> None:
 
 
 def test_a_row_that_changed_its_timestamp_is_not_dropped() -> None:
-    """Its thread got a message since it was listed; nor is what has no id."""
+    """A thread that got a message since, or a row without an ID, is kept."""
     repeats = Repeats()
     rows = [{"id": "1"}, {"id": "2"}, None, {}]
     repeats.drop(page(*rows), at(5_000, 5_000, None, None), "")

@@ -1,4 +1,4 @@
-"""The one form of date-times that is compared, written and sent."""
+"""The one format in which date-times are compared, written and sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tap_hubspot_threads import timestamps
     ],
 )
 def test_every_form_becomes_the_fixed_one(given_text: str, written: str) -> None:
-    """Precision, offset and a missing zone make no difference to the written form."""
+    """Precision, offset and a missing time zone do not change the output format."""
     assert timestamps.normalize(given_text) == written
 
 
@@ -44,7 +44,7 @@ def test_every_form_becomes_the_fixed_one(given_text: str, written: str) -> None
     ],
 )
 def test_what_is_no_date_time_is_refused(text: str) -> None:
-    """Text that names no moment in the years 1 to 9999 is a ValueError."""
+    """Text that is not a moment in the years 1 to 9999 raises ValueError."""
     with pytest.raises(ValueError, match=r".+"):
         timestamps.normalize(text)
 
@@ -54,7 +54,7 @@ moments = st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC))  
 
 @given(moments, moments)
 def test_text_order_is_time_order(one: datetime, other: datetime) -> None:
-    """The SDK compares bookmarks as text, so text has to sort as time does."""
+    """The SDK compares bookmarks as text, so text must sort like time."""
     first, second = (timestamps.normalize(x.isoformat()) for x in (one, other))
     distance = timestamps.milliseconds_between(first, second)
     assert (first < second) == (distance > 0)
@@ -65,7 +65,7 @@ def test_text_order_is_time_order(one: datetime, other: datetime) -> None:
 def test_shifting_is_exact_and_stops_at_the_epoch(
     moment: datetime, distance: int
 ) -> None:
-    """A bound is moved by whole milliseconds, and never to before 1970."""
+    """A bound moves by whole milliseconds, and never to before 1970."""
     start = timestamps.normalize(moment.isoformat())
     try:
         shifted = timestamps.shift(start, milliseconds=distance)
