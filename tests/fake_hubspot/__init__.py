@@ -1,14 +1,17 @@
-"""A fake HubSpot for tests: its "list threads" endpoint over real HTTP, with state.
+"""A fake HubSpot for tests: conversations over real HTTP, with state.
 
-It is strict where HubSpot's contract is known and switchable where it is not, so that a
-client which is right against every setting of it has nothing left to hope for.
+It has the list of threads, and beside it the lists of inboxes, channels and channel
+accounts and the batch that reads actors. It is strict where HubSpot's contract is known
+and switchable where it is not, so that a client which is right against every setting of
+it has nothing left to hope for.
 
     account = Account(size=5000, seed=7)
     with FakeHubSpot(account, Contract(last_page="echo")) as hubspot:
         requests.get(f"{hubspot.url}/conversations/...", headers=...)
         account.close(account.live_ids()[0])
+        account.directory.rename_inbox("481939", "Sales")
 
-`Shape` says what the data look like, `Contract` how the endpoint answers, `FaultPlan`
+`Shape` says what the data look like, `Contract` how the endpoints answer, `FaultPlan`
 what goes wrong, and `OAuth` which access tokens can be had. The same server runs by
 itself with ``python -m tests.fake_hubspot``.
 """
@@ -16,21 +19,26 @@ itself with ``python -m tests.fake_hubspot``.
 from .account import EXAMPLES, Account
 from .clock import Clock
 from .contract import VERSIONS, Contract
+from .directory import Directory
 from .faults import Fault, FaultPlan
 from .oauth import OAUTH_VERSIONS, OAuth
-from .server import TOKEN, UNSCOPED_TOKEN, FakeHubSpot, path_of
+from .paths import ENDPOINTS, SIBLINGS, path_of
+from .server import TOKEN, UNSCOPED_TOKEN, FakeHubSpot
 from .shape import Shape
 from .traffic import SeenRequest
 
 __all__ = [
+    "ENDPOINTS",
     "EXAMPLES",
     "OAUTH_VERSIONS",
+    "SIBLINGS",
     "TOKEN",
     "UNSCOPED_TOKEN",
     "VERSIONS",
     "Account",
     "Clock",
     "Contract",
+    "Directory",
     "FakeHubSpot",
     "Fault",
     "FaultPlan",

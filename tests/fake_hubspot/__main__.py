@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     faults = FaultPlan(options.seed)
     if options.fault_rate:
-        faults.add(*Fault.passing(), probability=options.fault_rate, on="both")
+        faults.add(*Fault.passing(), probability=options.fault_rate, on="any")
     account.prepare()
     over = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,8 +125,9 @@ def _make(kind: Any, options: argparse.Namespace) -> Any:
     given = vars(options)
     names = {switch.name for switch in fields(kind)}
     changes = {name: value for name, value in given.items() if name in names}
-    if "versions" in changes:
-        changes["versions"] = tuple(changes["versions"])
+    for name, value in changes.items():
+        if isinstance(value, list):
+            changes[name] = tuple(value)
     make = getattr(kind, "awkward", kind) if options.awkward else kind
     return make(**changes)
 

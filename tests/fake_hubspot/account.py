@@ -12,6 +12,7 @@ import msgspec
 
 from . import moments
 from .clock import Clock
+from .directory import Directory
 from .entry import Entry, Row, Selection, moment_of, number_of
 from .population import Population
 from .profiles import actors, inboxes
@@ -94,6 +95,10 @@ class Account:
         self._seeded = Population(
             size, seed, self.clock.us, years, self.shape, keep=keep
         )
+        self.directory = Directory(
+            self.shape, self.clock, self.lock, self._seeded.since
+        )
+        """Its inboxes, channels, channel accounts and actors."""
         self._next_id = self._seeded.last_id
         self._entries: dict[int, Entry | None] = {}
         """Threads that are not as the seed made them; None: deleted."""

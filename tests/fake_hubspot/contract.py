@@ -1,4 +1,4 @@
-"""How the endpoint answers where HubSpot's contract is unknown or disagrees.
+"""How the endpoints answer where HubSpot's contract is unknown or disagrees.
 
 What is known is not switchable: the server is strict about it. Each switch here stands
 for a reading of something that is inferred, unknown or documented in two ways, or for a
@@ -15,6 +15,8 @@ LastPage = Literal["missing", "null", "empty", "next_null", "next_empty", "echo"
 Date = Literal["right", "missing", "unreadable"]
 Link = Literal["right", "other_path", "other_host", "missing"]
 Window = Literal["fixed", "rolling"]
+Archived = Literal["only", "also"]
+UnknownActors = Literal["errors_207", "errors_200", "missing"]
 
 VERSIONS = ("2026-09-beta", "2026-09", "v3")
 
@@ -165,6 +167,55 @@ class Contract:
         "sets it",
     ] = 0.0
 
+    missing: Annotated[
+        tuple[str, ...],
+        "endpoints that are a 404: inboxes, channels, channel-accounts, actors",
+    ] = ()
+    forbidden: Annotated[
+        tuple[str, ...],
+        "endpoints, by the same names, that are a 403: the token lacks their scope",
+    ] = ()
+    sibling_limit_default: Annotated[
+        int,
+        "rows of a page of inboxes, channels or channel accounts when no limit is "
+        "sent; unknown",
+    ] = 100
+    sibling_limit_max: Annotated[
+        int,
+        "greatest limit of these three lists; unknown, and 100 is known to work",
+    ] = 100
+    sibling_strict: Annotated[
+        bool,
+        "the sibling endpoints refuse unknown parameters; otherwise they ignore them, "
+        "as measured for threads",
+    ] = True
+    archived_means: Annotated[
+        Archived,
+        "archived=true lists only the archived inboxes and channel accounts, or the "
+        "live ones and also the archived ones; documented in both ways",
+    ] = "only"
+    total_wrong: Annotated[
+        bool,
+        "total is one more than there are rows, as in HubSpot's own sample",
+    ] = False
+    prev: Annotated[
+        bool,
+        "the three lists have paging.prev after the first page, so the last page has "
+        "paging, too",
+    ] = False
+    actors_max: Annotated[
+        int,
+        "most inputs of one request for actors; unknown, 100 for other objects",
+    ] = 100
+    unknown_actors: Annotated[
+        UnknownActors,
+        "unknown actors are errors in a 207, errors in a 200, or silently missing",
+    ] = "errors_207"
+    actors_shuffled: Annotated[
+        bool,
+        "actors come in another order than that of the inputs",
+    ] = False
+
     delay: Annotated[
         float,
         "seconds that each request takes",
@@ -217,5 +268,11 @@ class Contract:
             "nulls": True,
             "status_ignored": True,
             "gzip": True,
+            "sibling_limit_default": 3,
+            "archived_means": "also",
+            "total_wrong": True,
+            "prev": True,
+            "unknown_actors": "missing",
+            "actors_shuffled": True,
         }
         return cls(**switches | changes)

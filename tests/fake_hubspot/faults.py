@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import socket
-import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from aiohttp import web
 
 from .errors import RefusalError, rate_limited, unauthorized
-from .responses import Response, StreamResponse
 from .traffic import Answer
 
 if TYPE_CHECKING:
@@ -25,13 +20,15 @@ if TYPE_CHECKING:
     from .traffic import SeenRequest
 
 Break = Literal["none", "reset", "close", "chunked"]
+Endpoint = Literal[
+    "threads", "inboxes", "channels", "channel-accounts", "actors", "token"
+]
+_GROUPS: dict[str, tuple[str, ...] | None] = {"both": ("threads", "token"), "any": None}
 
 _HTML = (
     b"<!DOCTYPE html>\n<html><head><title>Error</title></head>"
     b"<body><h1>HubSpot is not available</h1></body></html>\n"
 )
-_TO_BE_READ = 0.02
-"""Seconds for the client to read what was sent: a reset would take it away again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,12 +225,12 @@ class _Rule:
     when: Callable[[SeenRequest], object] | None
     probability: float
     times: int | None
-    for_token: bool | None
+    endpoints: tuple[str, ...] | None
 
     def matches(self, seen: SeenRequest) -> bool:
         return (
             self.times != 0
-            and self.for_token in (None, seen.for_token)
+            and (self.endpoints is None or seen.endpoint in self.endpoints)
             and (self.numbers is None or seen.number in self.numbers)
             and (self.when is None or bool(self.when(seen)))
         )
@@ -259,7 +256,7 @@ class FaultPlan:
         when: Callable[[SeenRequest], object] | None = None,
         probability: float = 1.0,
         times: int | None = None,
-        on: Literal["threads", "token", "both"] = "threads",
+        on: Endpoint | Literal["both", "any"] = "threads",
     ) -> Self:
         """Let requests meet one of `faults`, which chance chooses where there are more.
 
@@ -270,7 +267,8 @@ class FaultPlan:
             when: Tells from the request whether it is meant.
             probability: Share of the requests meant that meet it.
             times: How many meet it in all; None for no end.
-            on: Requests for threads, for access tokens (each numbered by itself), both.
+            on: The endpoint whose requests are meant, each being numbered by itself;
+                both threads and access tokens; or any.
 
         Returns:
             The plan itself, so that rules can be chained.
@@ -286,7 +284,7 @@ class FaultPlan:
             when=when,
             probability=probability,
             times=times,
-            for_token=None if on == "both" else on == "token",
+            endpoints=_GROUPS.get(on, (on,)),
         )
         self._rules.append(rule)
         return self
@@ -304,41 +302,3 @@ class FaultPlan:
                 rule.times -= 1
             return self._chance.choice(rule.faults)
         return None
-
-
-async def deliver(
-    request: web.BaseRequest, answer: Answer, fault: Fault
-) -> web.StreamResponse:
-    """Send an answer in the way of a fault."""
-    transport = request.transport
-    if transport is None:
-        return web.Response()
-    if fault.sent < 0:
-        _end(transport, fault)
-        return web.Response()
-    if fault.breaks == "none" and fault.pieces == 1:
-        return Response(status=answer.status, body=answer.body, headers=answer.headers)
-    response = StreamResponse(status=answer.status, headers=answer.headers)
-    if fault.breaks == "chunked":
-        response.enable_chunked_encoding()
-    else:
-        response.content_length = len(answer.body)
-    await response.prepare(request)
-    body = answer.body[: int(len(answer.body) * fault.sent)]
-    step = max(1, -(-len(body) // fault.pieces))
-    for start in range(0, len(body), step):
-        await response.write(body[start : start + step])
-        await asyncio.sleep(fault.pause)
-    if fault.breaks != "none":
-        await asyncio.sleep(_TO_BE_READ)
-        _end(transport, fault)
-    return response
-
-
-def _end(transport: asyncio.Transport, fault: Fault) -> None:
-    if fault.breaks == "reset":
-        plug = transport.get_extra_info("socket")
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    else:
-        transport.close()

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import random
-import zlib
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from . import moments
-from .cursor import Cursor, read_cursor
 from .entry import OPTIONAL_FIELDS, Selection, message_key, moment_of, number_of
-from .errors import bad_request
+from .paging import Page, Pager, is_empty, page_content, page_length, read_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .account import Account
     from .contract import Contract
+    from .cursor import Cursor
     from .entry import Entry
     from .query import Query
-
-_ENDS: dict[str, bytes] = {
-    "missing": b"}",
-    "null": b',"paging":null}',
-    "empty": b',"paging":{}}',
-    "next_null": b',"paging":{"next":null}}',
-    "next_empty": b',"paging":{"next":{}}}',
-    "echo": b"}",
-}
-
-
-class Page(NamedTuple):
-    """An answer to a list request."""
-
-    content: bytes
-    rows: int
 
 
 class Listing:
@@ -45,8 +28,7 @@ class Listing:
     def __init__(self) -> None:
         """Begin without memory."""
         self._moves = 0
-        self._loops = 0
-        self._sent: dict[int, list[str]] = {}
+        self._pager = Pager()
 
     def page(
         self,
@@ -57,15 +39,13 @@ class Listing:
     ) -> Page:
         """Answer one request; `link` makes the URL for a cursor."""
         with account.lock:
-            cursor = _read(query, contract)
+            cursor = read_place(query, contract)
             if contract.moves or contract.moves_by_id:
                 self._move(account, query, contract, cursor)
             places = _Places(account, query, contract)
             start = places.start(cursor)
-            empty = _is_empty(contract, cursor.page)
-            length = 0 if empty else _length(query, contract, cursor)
-            keys = places.take(start, length)
-            more = start + len(keys) < places.count
+            keys = places.take(start, page_length(query, contract, cursor))
+            more = start + len(keys) < places.count or is_empty(contract, cursor.page)
             if contract.newer_last and query.by_message and keys:
                 _make_newer(account, keys[-1], contract.newer_last)
             texts = places.texts(keys)
@@ -76,16 +56,10 @@ class Listing:
         if keys:
             last = start + len(keys)
             position = last if cursor.kind == "offset" else keys[-1]
-        following: str | None = None
-        if more or empty or (contract.last_page == "echo" and texts):
-            following = Cursor(
-                cursor.kind, query.signature, cursor.page + 1, position
-            ).write(encoded=contract.cursor_encoded)
-        elif contract.last_page == "echo" and query.after is not None:
-            following = cursor.write(encoded=contract.cursor_encoded)
-        if texts:
-            following = self._loop(query, contract, cursor, following)
-        return Page(_content(texts, following, contract, link), len(texts))
+        following = self._pager.following(
+            query, contract, cursor, position, more=more, rows=len(texts)
+        )
+        return Page(page_content(texts, following, contract, link), len(texts))
 
     def _move(
         self, account: Account, query: Query, contract: Contract, cursor: Cursor
@@ -100,24 +74,6 @@ class Listing:
             self._moves += 1
             if ids := account.order(Selection()):
                 account.message(str(ids[chance.randrange(len(ids))]))
-
-    def _loop(
-        self, query: Query, contract: Contract, cursor: Cursor, following: str | None
-    ) -> str | None:
-        """Repeat an earlier cursor where the contract says so."""
-        if not contract.loop_at:
-            return following
-        if query.after is None:
-            self._sent.pop(query.signature, None)
-            return following
-        sent = self._sent.setdefault(query.signature, [])
-        sent.append(cursor.write(encoded=contract.cursor_encoded))
-        del sent[: -contract.loop_length]
-        enough = contract.loop_times and self._loops >= contract.loop_times
-        if cursor.page + 1 != contract.loop_at or enough:
-            return following
-        self._loops += 1
-        return sent[0]
 
 
 class _Places:
@@ -205,29 +161,6 @@ def _make_newer(account: Account, key: int, seconds: float) -> None:
         account.message(thread, moments.to_datetime(at), indexed=False)
 
 
-def _read(query: Query, contract: Contract) -> Cursor:
-    if query.after is None:
-        return Cursor(contract.cursor, query.signature, 0)
-    cursor = read_cursor(query.after)
-    if contract.cursor_bound and cursor.signature != query.signature:
-        message = "the paging cursor belongs to another query"
-        raise bad_request(message, parameter="after")
-    return cursor
-
-
-def _is_empty(contract: Contract, page: int) -> bool:
-    if not contract.empty_every:
-        return False
-    return page % (contract.empty_every + contract.empty_run) >= contract.empty_every
-
-
-def _length(query: Query, contract: Contract, cursor: Cursor) -> int:
-    if not contract.short_pages:
-        return query.limit
-    text = f"{contract.seed}:{query.signature}:{cursor.page}"
-    return 1 + zlib.crc32(text.encode()) % query.limit
-
-
 def _swap(texts: list[str], query: Query, contract: Contract, cursor: Cursor) -> None:
     if not (contract.swapped and query.by_message):
         return
@@ -251,18 +184,3 @@ def _transformed(texts: list[str], query: Query, contract: Contract) -> list[str
         kept = {"id", *query.properties}
         rows = [{name: row[name] for name in row if name in kept} for row in rows]
     return [msgspec.json.encode(row).decode() for row in rows]
-
-
-def _content(
-    texts: list[str],
-    following: str | None,
-    contract: Contract,
-    link: Callable[[str], str],
-) -> bytes:
-    results = b'{"results":[' + ",".join(texts).encode() + b"]"
-    if following is None:
-        return results + _ENDS[contract.last_page]
-    after = {"after": following}
-    if contract.link != "missing":
-        after["link"] = link(following)
-    return results + b',"paging":' + msgspec.json.encode({"next": after}) + b"}"

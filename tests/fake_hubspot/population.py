@@ -29,6 +29,7 @@ _GAP = 37
 _MIDDLE_ID = 10**9
 _FIRST_TICKET = 57_774_743
 _FIRST_VISITOR = 2**53 + 1
+_FIRST_ASSIGNEE = 8_000_000_000
 _YEAR_MS = 31_556_952_000
 
 _TICKET = ',"threadAssociations":'
@@ -62,7 +63,8 @@ class Population:
         self._profiles = draw(shape, size, source)
         self._data = source.randbytes(size * _LANES.size)
         self._now = now
-        self._start = now - int(years * _YEAR_MS) * MILLISECOND
+        self.since = now - int(years * _YEAR_MS) * MILLISECOND
+        """The moment before which no thread is created."""
         self._step = years * _YEAR_MS / max(1, size)
         # Ids pass a power of ten, so that their order as text is wrong somewhere.
         self._first_id = max(1, _MIDDLE_ID - size // 2 * _GAP)
@@ -71,6 +73,7 @@ class Population:
         self._texts: dict[int, str] = {}
         self._people = size // 2 + 1
         self._newer = int(shape.newer * _LANE)
+        self._assignees = int(shape.visitor_assignees * _LANE)
         self._tie_size = shape.tie_size
         self._ties = self._draw_ties(source) if shape.tied else []
         self._mixed = shape.timestamps == "mixed"
@@ -161,7 +164,7 @@ class Population:
         write = self._write
         row = (
             f'{{"id":"{self._first_id + index * _GAP + gap % _GAP}",'
-            f'"createdAt":"{write(created, gap)}",{profile.fixed},'
+            f'"createdAt":"{write(created, gap)}",{self._fixed(index, profile)},'
             f'"associatedContactId":"{self._contact(profile, lanes)}"'
         )
         since = created
@@ -180,6 +183,16 @@ class Population:
             row += f'{_TICKET}{{"associatedTicketId":"{self._ticket(lanes)}"}}'
         return row + "}"
 
+    def _fixed(self, index: int, profile: Profile) -> str:
+        """Give the members that a kind shares, with a visitor as assignee for some."""
+        if not self._assignees:
+            return profile.fixed
+        start = index * _LANES.size + 1
+        chance = zlib.crc32(self._data[start : start + _LANES.size - 1])
+        if chance % _LANE >= self._assignees:
+            return profile.fixed
+        return f'{profile.unassigned},"assignedTo":"V-{_FIRST_ASSIGNEE + index}"'
+
     def _lanes(self, index: int) -> tuple[int, ...]:
         return _LANES.unpack_from(self._data, index * _LANES.size)
 
@@ -189,7 +202,7 @@ class Population:
     def _created(self, index: int, jitter: int) -> int:
         """Spread creation over the years, out of `id` order by up to three places."""
         ms = int((index + jitter * _DISORDER) * self._step)
-        created = self._start + ms * MILLISECOND
+        created = self.since + ms * MILLISECOND
         return min(created, self._now)
 
     def _times(

@@ -29,6 +29,8 @@ class Profile(NamedTuple):
 
     fixed: str
     """The members of the row that are the same in every thread of this kind."""
+    unassigned: str
+    """The same without ``assignedTo``."""
     archived: bool
     inbox: str
     status: str
@@ -56,6 +58,15 @@ def inboxes(shape: Shape) -> list[str]:
     """Give the ids of the inboxes of an account."""
     ids = [*_INBOXES, *range(3_000_000, 3_000_000 + shape.inboxes)]
     return [str(inbox) for inbox in ids[: max(1, shape.inboxes)]]
+
+
+def channel_accounts(shape: Shape) -> list[tuple[int, str, str]]:
+    """Give id, channel and inbox of the accounts that threads point to."""
+    return [
+        (_account_id(box, number), channel, inbox)
+        for box, inbox in enumerate(inboxes(shape))
+        for number, channel in enumerate(_CHANNELS)
+    ]
 
 
 def actors(shape: Shape) -> list[str]:
@@ -87,7 +98,7 @@ def _draw_one(
     fixed: dict[str, Any] = {
         "status": status,
         "originalChannelId": _CHANNELS[channel],
-        "originalChannelAccountId": str(148_662 + 10 * box + channel),
+        "originalChannelAccountId": str(_account_id(box, channel)),
         "inboxId": mailboxes[box],
         "spam": chance() < shape.spam,
         "archived": chance() < shape.archived,
@@ -100,7 +111,8 @@ def _draw_one(
     fields = ["latestMessageSentTimestamp", "latestMessageReceivedTimestamp"]
     random.shuffle(fields)
     return Profile(
-        fixed=msgspec.json.encode(fixed).decode()[1:-1],
+        fixed=_members(fixed),
+        unassigned=_members(fixed, "assignedTo"),
         archived=fixed["archived"],
         inbox=mailboxes[box],
         status=status,
@@ -112,3 +124,12 @@ def _draw_one(
         newest=fields[0],
         other=fields[1] if chance() < 0.75 else None,
     )
+
+
+def _account_id(box: int, channel: int) -> int:
+    return 148_662 + 10 * box + channel
+
+
+def _members(fixed: dict[str, Any], but: str = "") -> str:
+    members = {name: value for name, value in fixed.items() if name != but}
+    return msgspec.json.encode(members).decode()[1:-1]

@@ -10,17 +10,20 @@ import asyncio
 import gzip
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
 from . import moments
 from .account import Account
-from .contract import VERSIONS, Contract
+from .actors import read_actors
+from .contract import Contract
+from .control import control
+from .delivery import deliver
 from .errors import (
     RefusalError,
     method_not_allowed,
@@ -28,12 +31,15 @@ from .errors import (
     not_found,
     unauthorized,
 )
-from .faults import Fault, FaultPlan, deliver
+from .faults import Fault, FaultPlan
 from .listing import Listing
 from .oauth import OAuth
+from .paging import next_link
+from .paths import ENDPOINTS, method_of, paths_of
 from .query import read_query
 from .quota import Quota
 from .responses import Response
+from .siblings import Siblings, read_sibling_query
 from .traffic import Answer, SeenRequest
 
 if TYPE_CHECKING:
@@ -42,18 +48,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from .paging import Page
+
 TOKEN = "fake-token"
 UNSCOPED_TOKEN = "fake-token-without-scope"
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_TRUTH_ROWS = 1_000
-
-
-def path_of(version: str) -> str:
-    """Give the path of the endpoint in a version; ``v3`` has another word order."""
-    if version == "v3":
-        return "/conversations/v3/conversations/threads"
-    return f"/conversations/conversations/{version}/threads"
 
 
 class FakeHubSpot:
@@ -90,15 +90,19 @@ class FakeHubSpot:
         self.oauth = oauth or OAuth()
         """The app whose access tokens are accepted beside `token`."""
         self.before_request: Callable[[int, SeenRequest], object] | None = None
-        """Called with the number, from 1, of each list request, before its answer."""
+        """Called with the number, from 1, of each request for threads, before its
+        answer."""
+        self.before_any_request: Callable[[SeenRequest], object] | None = None
+        """Called with each request, also for access tokens, before its answer."""
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
         self._monotonic = monotonic
         self._quota = Quota(monotonic)
         self._listing = Listing()
+        self._siblings = Siblings()
         self._requests: list[SeenRequest] = []
-        self._numbers = {True: 0, False: 0}
+        self._numbers: Counter[str] = Counter()
         self._failures: list[Exception] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(
@@ -142,12 +146,28 @@ class FakeHubSpot:
     @property
     def list_requests(self) -> list[SeenRequest]:
         """The requests for threads so far."""
-        return [seen for seen in self.requests if not seen.for_token]
+        return self.requests_for("threads")
 
     @property
     def token_requests(self) -> list[SeenRequest]:
         """The requests for access tokens so far."""
-        return [seen for seen in self.requests if seen.for_token]
+        return self.requests_for("token")
+
+    @property
+    def sibling_requests(self) -> list[SeenRequest]:
+        """The requests so far for anything but threads and access tokens."""
+        main = {"threads", "token"}
+        return [seen for seen in self.requests if seen.endpoint not in main]
+
+    def requests_for(self, endpoint: str) -> list[SeenRequest]:
+        """Give the requests for an endpoint so far; see `SeenRequest.endpoint`."""
+        return [seen for seen in self.requests if seen.endpoint == endpoint]
+
+    @property
+    def requests_by_endpoint(self) -> dict[str, int]:
+        """Count the requests for each endpoint, zeros included."""
+        counts = Counter(seen.endpoint for seen in self.requests)
+        return dict.fromkeys((*ENDPOINTS, "token", "other"), 0) | counts
 
     @property
     def stats(self) -> dict[str, int]:
@@ -167,7 +187,7 @@ class FakeHubSpot:
     def forget(self) -> None:
         """Forget the requests so far; their numbers begin anew."""
         self._requests.clear()
-        self._numbers = {True: 0, False: 0}
+        self._numbers.clear()
 
     def _raise_failure(self) -> None:
         if self._failures:
@@ -205,7 +225,7 @@ class FakeHubSpot:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, text = request.raw_path.partition("?")
         if path.startswith("/_fake/"):
-            return await self._control(request, path)
+            return await control(request, path, self)
         seen = SeenRequest(
             method=request.method,
             path=path,
@@ -214,8 +234,8 @@ class FakeHubSpot:
             at=self._monotonic(),
         )
         self._requests.append(seen)
-        self._numbers[seen.for_token] += 1
-        seen.number = self._numbers[seen.for_token]
+        self._numbers[seen.endpoint] += 1
+        seen.number = self._numbers[seen.endpoint]
         seen.body = await request.read()
         try:
             return await self._reply(request, seen)
@@ -227,7 +247,9 @@ class FakeHubSpot:
     async def _reply(
         self, request: web.BaseRequest, seen: SeenRequest
     ) -> web.StreamResponse:
-        if self.before_request is not None and not seen.for_token:
+        if self.before_any_request is not None:
+            self.before_any_request(seen)
+        if self.before_request is not None and seen.endpoint == "threads":
             self.before_request(seen.number, seen)
         seen.fault = fault = self.faults.meet(seen)
         delay = self.contract.delay + (fault.delay if fault else 0)
@@ -257,7 +279,7 @@ class FakeHubSpot:
                 if seen.for_token:
                     answer = self.oauth.answer(seen, self._monotonic)
                 else:
-                    answer = self._list(seen)
+                    answer = self._read(seen)
             except RefusalError as refusal:
                 answer = Answer.of(refusal)
             if fault is not None and fault.edit is not None:
@@ -272,21 +294,36 @@ class FakeHubSpot:
             answer.headers = answer.headers | {"Content-Encoding": "gzip"}
         return answer
 
-    def _list(self, seen: SeenRequest) -> Answer:
-        contract = self.contract
-        if seen.path not in {path_of(version) for version in contract.versions}:
+    def _read(self, seen: SeenRequest) -> Answer:
+        contract, endpoint = self.contract, seen.endpoint
+        if seen.path not in paths_of(endpoint, contract.versions):
             raise not_found()
-        if seen.method != "GET":
-            raise method_not_allowed(seen.method)
+        if endpoint in contract.missing:
+            raise not_found()
+        if seen.method != method_of(endpoint):
+            raise method_not_allowed(seen.method, method_of(endpoint))
         self._authorize(_token(seen))
+        if endpoint in contract.forbidden:
+            raise missing_scopes()
         refusal = self._quota.take(contract)
         if refusal is not None:
             raise refusal
-        query = read_query(seen.params, contract)
-        page = self._listing.page(
-            self.account, query, contract, lambda after: self._link(seen, after)
-        )
+        if endpoint == "actors":
+            return read_actors(seen, self.account, contract)
+        page = self._page(seen)
         return Answer(200, page.content, rows=page.rows)
+
+    def _page(self, seen: SeenRequest) -> Page:
+        contract = self.contract
+
+        def link(after: str) -> str:
+            return next_link(self.url, seen.path, after, contract)
+
+        if seen.endpoint == "threads":
+            query = read_query(seen.params, contract)
+            return self._listing.page(self.account, query, contract, link)
+        sibling = read_sibling_query(seen.endpoint, seen.params, contract)
+        return self._siblings.page(self.account.directory, sibling, contract, link)
 
     def _authorize(self, token: str) -> None:
         if token == self.token:
@@ -298,34 +335,6 @@ class FakeHubSpot:
             raise missing_scopes()
         if not issued:
             raise unauthorized()
-
-    def _link(self, seen: SeenRequest, after: str) -> str:
-        query = f"?after={quote(after, safe='')}"
-        if self.contract.link == "other_path":
-            others = [path_of(v) for v in VERSIONS if path_of(v) != seen.path]
-            return f"{self.url}{others[-1]}{query}"
-        if self.contract.link == "other_host":
-            return f"https://elsewhere.example{seen.path}{query}"
-        return f"{self.url}{seen.path}{query}"
-
-    async def _control(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        if path == "/_fake/stats":
-            return web.Response(
-                body=msgspec.json.encode(self.stats), content_type="application/json"
-            )
-        if path != "/_fake/threads":
-            return web.Response(status=404)
-        response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
-        await response.prepare(request)
-        lines: list[Any] = []
-        for thread in self.account.threads():
-            lines.append(thread)
-            if len(lines) == _TRUTH_ROWS:
-                await response.write(msgspec.json.Encoder().encode_lines(lines))
-                lines.clear()
-        await response.write(msgspec.json.Encoder().encode_lines(lines))
-        await response.write_eof()
-        return response
 
 
 def _token(seen: SeenRequest) -> str:

@@ -17,7 +17,7 @@ Timestamps = Literal["fraction", "no_zero_fraction", "mixed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The traits of seeded threads; a share is a number from 0 to 1."""
+    """The traits of seeded threads and lists; a share is a number from 0 to 1."""
 
     closed: Annotated[
         float,
@@ -27,6 +27,10 @@ class Shape:
         float,
         "share of threads without assignedTo",
     ] = 0.2
+    visitor_assignees: Annotated[
+        float,
+        "share of threads that are assigned to a visitor of their own",
+    ] = 0.0
     visitors: Annotated[
         float,
         "share of threads whose contact is a visitor id that the CRM does not know",
@@ -84,12 +88,17 @@ class Shape:
     ] = 0.0
     unicode: Annotated[
         bool,
-        "texts that are not ASCII in the new status, the new field, assignedTo",
+        "texts that are not ASCII in the new status, the new field, assignedTo and "
+        "names",
     ] = False
     inboxes: Annotated[
         int,
         "number of inboxes, the first with the most threads",
     ] = 4
+    lost_accounts: Annotated[
+        float,
+        "share of the channel accounts that threads point to and no list has",
+    ] = 0.2
 
     @classmethod
     def awkward(cls, **changes: Any) -> Shape:

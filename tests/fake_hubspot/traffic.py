@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import JSON_HEADERS, RefusalError
+from .paths import endpoint_of
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -26,7 +27,7 @@ class SeenRequest:
     at: float
     """When it arrived, by the server's clock: ``time.monotonic()`` unless told."""
     number: int = 0
-    """Its number among the requests of its kind, from 1."""
+    """Its number among the requests for its endpoint, from 1."""
     body: bytes = b""
     status: int = 0
     """Status of the answer; 0 until there is one, and where none was given."""
@@ -36,9 +37,14 @@ class SeenRequest:
     """What the request met instead of a proper answer."""
 
     @property
+    def endpoint(self) -> str:
+        """What it asked for, see `endpoint_of`: threads, actors, token, ..."""
+        return endpoint_of(self.path)
+
+    @property
     def for_token(self) -> bool:
-        """Whether it asked for an access token, and not for threads."""
-        return self.path.startswith("/oauth/")
+        """Whether it asked for an access token."""
+        return self.endpoint == "token"
 
     def param(self, name: str) -> str | None:
         """Give the first value of a parameter."""

@@ -1079,7 +1079,8 @@ def test_it_tells_other_processes_what_it_holds(serve: Serve) -> None:
     hubspot, client = serve(account)
     client.get(limit=3)
     stats = client.session.get(f"{hubspot.url}/_fake/stats", timeout=20)
-    assert stats.json() == hubspot.stats
+    counts = {"by_endpoint": hubspot.requests_by_endpoint}
+    assert stats.json() == hubspot.stats | counts
     assert hubspot.stats["rows"] == 3
     truth = client.session.get(f"{hubspot.url}/_fake/threads", timeout=20)
     assert list(map(json.loads, truth.content.splitlines())) == list(account.threads())
