@@ -16,7 +16,11 @@ import msgspec
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_hubspot_threads.errors import InvalidResponse, RequestRefused, TransientError
+from tap_hubspot_threads.errors import (
+    CredentialRefused,
+    InvalidResponse,
+    TransientError,
+)
 
 if t.TYPE_CHECKING:
     import logging
@@ -192,7 +196,7 @@ def _token_body(response: requests.Response) -> dict[str, t.Any]:
 
     Raises:
         TransientError: If the status is 200 and the body is not JSON.
-        RequestRefused: If there is another status.
+        CredentialRefused: If there is another status.
         InvalidResponse: If there is no token in it.
     """
     body: object = None
@@ -221,10 +225,10 @@ def _lifetime(seconds: object) -> float:
     return 0.0
 
 
-def _refusal(status_code: int, status: object) -> RequestRefused:
+def _refusal(status_code: int, status: object) -> CredentialRefused:
     remedy = _REMEDIES.get(status) if isinstance(status, str) else None
     named = f" {status}" if remedy else ""
-    return RequestRefused(
+    return CredentialRefused(
         f"HubSpot refused to refresh the OAuth token (status {status_code}{named}). "
         f"Remedy: {remedy or f'check {OAuthToken.settings}'}"
     )

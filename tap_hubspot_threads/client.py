@@ -9,6 +9,7 @@ import os
 import ssl
 import threading
 import typing as t
+from collections import Counter
 from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
@@ -47,7 +48,7 @@ class HubSpotClient:
         now: The same at the latest response that had one.
         retry_budget: Seconds that one request may take, tries included.
         limiter: Keeps all requests below HubSpot's limit.
-        requests_sent: How many requests were answered, successfully or not.
+        requests_sent: How many requests were answered, successfully or not, by path.
     """
 
     CONNECT_TIMEOUT = 10.0
@@ -69,7 +70,7 @@ class HubSpotClient:
         self.began: str | None = None
         self.now: str | None = None
         self.limiter = RateLimiter(logger)
-        self.requests_sent = 0
+        self.requests_sent: Counter[str] = Counter()
 
     def get(self, path: str, params: Params) -> Answer:
         """Send a GET request until it succeeds.
@@ -182,7 +183,7 @@ class HubSpotClient:
             )
             raise HubSpotError(msg) from None
         with self._lock:
-            self.requests_sent += 1
+            self.requests_sent[request.url.removeprefix(self._url)] += 1
             date = timestamps.from_http_date(response.headers.get("Date"))
             self.now = date or self.now
             self.began = self.began or self.now
@@ -205,6 +206,7 @@ def _session(url: str, connections: int) -> requests.Session:
         # Only a loopback address, which no proxy can reach. A proxy would also see the
         # credential in clear text.
         session.trust_env = False
+        return session
     for name in filter(os.environ.get, _CA_VARIABLES):
         _check_certificates(name, os.environ[name])
         # requests does not know SSL_CERT_FILE, which is OpenSSL's.

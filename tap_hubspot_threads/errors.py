@@ -6,6 +6,7 @@ row or any other part of a response.
 
     FatalAPIError (singer_sdk)
     └── HubSpotError            the run ends; the next one resumes from the last STATE
+        ├── CredentialRefused   HubSpot issues no access token
         ├── RequestRefused      HubSpot understood the request and said no
         ├── InvalidResponse     a response that cannot be a page
         ├── EndlessListing      pages that lead nowhere
@@ -27,8 +28,21 @@ class HubSpotError(FatalAPIError):
     """The run cannot continue. The message says why and what to do."""
 
 
+class CredentialRefused(HubSpotError):
+    """HubSpot issues no access token for the OAuth settings."""
+
+
 class RequestRefused(HubSpotError):
-    """HubSpot answered with a status that another try would not change."""
+    """HubSpot answered with a status that another try would not change.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        """Keep the message and the status."""
+        super().__init__(message)
+        self.status = status
 
 
 class InvalidResponse(HubSpotError):

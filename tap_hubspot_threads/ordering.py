@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.paging import identity
 
 if t.TYPE_CHECKING:
     from tap_hubspot_threads.paging import Page
@@ -79,7 +80,7 @@ class Repeats:
                 key for key in self._may_come_again if (key[1] or bound) >= bound
             }
         self._may_come_again.update(
-            (_identity(row), moment)
+            (identity(row), moment)
             for row, moment in zip(page.rows, moments, strict=True)
             if (moment or bound) >= bound
         )
@@ -88,7 +89,7 @@ class Repeats:
         rows = [
             row
             for row, moment in zip(page.rows, moments, strict=True)
-            if (_identity(row), moment) not in self._known
+            if (identity(row), moment) not in self._known
         ]
         if rows:
             self._known = set()  # repetitions come first
@@ -100,9 +101,3 @@ def rows_per_millisecond(moments: Moments, reached: str) -> float:
     settled = [m for m in moments if m is not None and m < reached]
     span = timestamps.milliseconds_between(min(settled), reached) if settled else 0
     return len(settled) / span if span > 0 else 0.0
-
-
-def _identity(row: object) -> object:
-    if isinstance(row, dict) and isinstance(row.get("id"), str | int):
-        return row["id"]
-    return object()  # an error, which must not be hidden as a repetition

@@ -32,12 +32,14 @@ class Page(t.NamedTuple):
         rows: As HubSpot sent them. A row may be any JSON value.
         after: The cursor to the next page, decoded; None on the last page.
         fetched_at: When the rows arrived, by this machine's clock.
+        total: How many rows the listing has, as HubSpot says; 0 if it does not.
         ends_group: Whether STATE is due after it.
     """
 
     rows: list[t.Any]
     after: str | None
     fetched_at: dt.datetime
+    total: int = 0
     ends_group: bool = True
 
     @classmethod
@@ -55,7 +57,13 @@ class Page(t.NamedTuple):
                 "the settings `api_url` and `api_version`"
             )
             raise InvalidResponse(msg)
-        return cls(rows, _cursor(answer.body.get("paging")), answer.fetched_at)
+        total = answer.body.get("total")
+        return cls(
+            rows,
+            _cursor(answer.body.get("paging")),
+            answer.fetched_at,
+            total if isinstance(total, int) else 0,
+        )
 
 
 class CursorLoop(EndlessListing):
@@ -89,7 +97,7 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
             EndlessListing: If too many pages in a row bring nothing.
         """
         after = response.after
-        ids = hash(tuple(map(_identity, response.rows)))
+        ids = hash(tuple(map(identity, response.rows)))
         is_idle = not response.rows or ids in self._pages
         self._idle_pages = self._idle_pages + 1 if is_idle else 0
         self._pages.add(ids)
@@ -131,6 +139,13 @@ def read_pages(fetch: Fetch, params: dict[str, str]) -> Iterator[Page]:
         paginator.advance(page)  # type: ignore[arg-type]
 
 
+def identity(row: object) -> object:
+    """Return the ID of a row, or something that equals nothing else."""
+    if isinstance(row, dict) and isinstance(row.get("id"), str | int):
+        return row["id"]
+    return object()  # an error, which must not be taken for a repetition
+
+
 def regroup(pages: Iterator[Page], size: int) -> Iterator[Page]:
     """Divide pages of any size so that a group of them ends every `size` rows."""
     room = size
@@ -141,10 +156,6 @@ def regroup(pages: Iterator[Page], size: int) -> Iterator[Page]:
             room -= len(part)
             yield page._replace(rows=part, ends_group=room == 0)
             room = room or size
-
-
-def _identity(row: object) -> str:
-    return str(row.get("id")) if isinstance(row, dict) else ""
 
 
 def _cursor(paging: object) -> str | None:

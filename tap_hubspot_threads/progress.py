@@ -84,16 +84,11 @@ class Progress:
         )
         self._logged_at, self._read_since = now, 0
 
-    def end(self, *, requests: int, bookmark: str, next_sweep: str) -> None:
-        """Log what the run has done, and what comes next."""
-        self._logger.info(
-            "Complete: %s rows written of %s read, with %s %s in %.1f s; "
-            "bookmark %s; next sweep %s",
-            f"{self._written:,}",
-            f"{self._read:,}",
-            f"{requests:,}",
-            "request" if requests == 1 else "requests",
-            self._clock() - self._began,
-            bookmark,
-            next_sweep,
+    def end(self, *facts: str, requests: int) -> None:
+        """Log what the stream has done. The facts end the line."""
+        summary = (
+            f"{self._written:,} rows written of {self._read:,} read, with {requests:,} "
+            f"{'request' if requests == 1 else 'requests'} in "
+            f"{self._clock() - self._began:.1f} s"
         )
+        self._logger.info("Complete: %s", "; ".join((summary, *facts)))

@@ -6,6 +6,8 @@ Statuses and error bodies are from HubSpot's error reference.
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
 import typing as t
 from http import HTTPStatus
 from urllib.parse import quote, quote_plus
@@ -24,6 +26,9 @@ RETRIED_STATUSES = frozenset({408, 423, 429, 477})
 """In addition to every 5xx. 423 and 477 are HubSpot's own."""
 
 _LONGEST_QUOTE = 300
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+_ADDRESS = re.compile(r"\S+@\S+")
+"""An e-mail address, which can be part of an actor's ID."""
 
 
 class Answer(t.NamedTuple):
@@ -39,7 +44,7 @@ class Answer(t.NamedTuple):
 
 
 def read(response: requests.Response, credential: Credential, path: str) -> Answer:
-    """Return the answer of a response with status 200.
+    """Return the answer of a response with status 200, or 207 for a batch.
 
     Args:
         response: The response.
@@ -51,12 +56,12 @@ def read(response: requests.Response, credential: Credential, path: str) -> Answ
         RequestRefused: If the status is final.
         InvalidResponse: If the body is JSON but not an object.
     """
-    if response.status_code != HTTPStatus.OK:
+    if response.status_code not in {HTTPStatus.OK, HTTPStatus.MULTI_STATUS}:
         raise_for_status(response, credential, path)
     fetched_at = dt.datetime.now(dt.UTC)
     try:
-        body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = _decode(response.content)
+    except (ValueError, RecursionError):
         # A proxy's page, or a connection that was cut without a sign of it.
         msg = "HubSpot answered 200 with a body that is not JSON"
         raise TransientError(msg, kind="not JSON") from None
@@ -67,6 +72,21 @@ def read(response: requests.Response, credential: Credential, path: str) -> Answ
         )
         raise InvalidResponse(msg)
     return Answer(body, fetched_at)
+
+
+def _decode(content: bytes) -> t.Any:  # noqa: ANN401
+    """Read JSON. Half of an emoji, as where a text was cut, becomes a question mark.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        if not _HALF_CHARACTER.search(content):
+            raise
+        text = json.dumps(json.loads(content.decode()), ensure_ascii=False)
+        return msgspec.json.decode(text.encode(errors="replace"))
 
 
 def is_transient(status: int) -> bool:
@@ -84,18 +104,19 @@ def raise_for_status(
         RequestRefused: If it would not.
     """
     status = response.status_code
-    message = f"HubSpot answered with status {status}{_quoted(response, credential)}"
+    quoted = _quoted(response, credential)
+    message = f"HubSpot answered with status {status} for {path}{quoted}"
     if is_transient(status):
         raise TransientError(
             message,
             kind=_kind(response),
             retry_after=retry.retry_after(response.headers.get("Retry-After")),
         )
-    remedy = _remedy(status, credential, path)
-    raise RequestRefused(f"{message}. Remedy: {remedy}")
+    remedy = _remedy(status, credential)
+    raise RequestRefused(f"{message}. Remedy: {remedy}", status=status)
 
 
-def _remedy(status: int, credential: Credential, path: str) -> str:
+def _remedy(status: int, credential: Credential) -> str:
     match status:
         case HTTPStatus.BAD_REQUEST:
             return "check the settings against the documentation"
@@ -110,10 +131,7 @@ def _remedy(status: int, credential: Credential, path: str) -> str:
                 f"{credential.settings}"
             )
         case HTTPStatus.NOT_FOUND:
-            return (
-                f"check the setting `api_version`: HubSpot does not serve the path "
-                f"{path}"
-            )
+            return "check the setting `api_version`: HubSpot does not serve this path"
         case _:
             return "check the setting `api_url`"
 
@@ -150,6 +168,7 @@ def _quoted(response: requests.Response, credential: Credential) -> str:
 
 def _redacted(text: str, secrets: set[str]) -> str:
     text = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    text = _ADDRESS.sub("***", text)
     # The longest first, because one secret may be the beginning of another.
     for secret in sorted(secrets, key=len, reverse=True):
         for form in (secret, quote(secret, safe=""), quote_plus(secret)):

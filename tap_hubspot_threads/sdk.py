@@ -10,6 +10,7 @@ import copy
 import logging
 import sys
 import typing as t
+from functools import cached_property
 
 from singer_sdk import RESTStream, Tap
 from singer_sdk.batch import Batcher
@@ -89,11 +90,17 @@ class BaseStream(RESTStream[t.Any]):
         """Attach the stream to the tap."""
         super().__init__(tap, path=path)
         self._base_tap = tap
-        self._batcher: Batcher | None = None
         self._batched: list[Record] = []
+        self._has_schema = False
+        self._requests_counted = 0
 
-    def sync_pages(self) -> Iterator[int]:
-        """Read and write everything. Yield the number of records after each page."""
+    def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
+        """Read and write everything, in one or more passes.
+
+        Yields:
+            The name of a pass for the metrics, and what carries it out: an iterator of
+            the number of records after each page.
+        """
         raise NotImplementedError
 
     @property
@@ -102,11 +109,15 @@ class BaseStream(RESTStream[t.Any]):
         raise NotImplementedError
 
     def dry_run(self, most: int) -> None:
-        """Send one request, and write at most as many records of its answer."""
+        """Send at most one request, and write at most as many records of its answer."""
         raise NotImplementedError
+
+    def before_state(self) -> None:
+        """Write what belongs to the rows that the next STATE covers."""
 
     def write_page(self, records: list[Record], fetched_at: dt.datetime) -> None:
         """Write a page of records, each with the fields and types of the schema."""
+        self._write_schema_message()
         if self._batcher is not None:
             self._batched += records
             return
@@ -141,7 +152,11 @@ class BaseStream(RESTStream[t.Any]):
         if self._batcher is not None:
             if len(self._batched) < self._batcher.batch_config.batch_size:
                 return
-            self._write_batches(self._batcher)
+            self.write_batches()
+        self._write_state()
+
+    def _write_state(self) -> None:
+        self.before_state()
         self.state_manager.is_flushed = False
         self._write_state_message()
         self._base_tap.writer.flush()
@@ -155,10 +170,25 @@ class BaseStream(RESTStream[t.Any]):
         if self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
-    def _write_batches(self, batcher: Batcher) -> None:
-        for manifest in batcher.get_batches(iter(self._batched)):
-            self._write_batch_message(batcher.batch_config.encoding, manifest)
+    def write_batches(self) -> None:
+        """Write a BATCH message for the records that are in none yet."""
+        if self._batcher is None:
+            return
+        for manifest in self._batcher.get_batches(iter(self._batched)):
+            self._write_batch_message(self._batcher.batch_config.encoding, manifest)
         self._batched = []
+
+    @cached_property
+    def _batcher(self) -> Batcher | None:
+        config = self.get_batch_config(self.config)
+        return Batcher(self.tap_name, self.name, config) if config else None
+
+    @override
+    def _write_schema_message(self) -> None:
+        # The SDK writes it when a stream begins. Actors are written before that.
+        if not self._has_schema:
+            self._has_schema = True
+            super()._write_schema_message()
 
     @override
     def _sync_records(
@@ -170,35 +200,40 @@ class BaseStream(RESTStream[t.Any]):
         if self.ABORT_AT_RECORD_COUNT is not None:
             self.dry_run(self.ABORT_AT_RECORD_COUNT)
             return
-        requests_sent = 0
-        with (
-            self.get_record_counter() as records,
-            self.get_http_request_counter() as requests,
-            self.get_sync_timer(),
-        ):
+        with self.get_sync_timer():
             try:
-                for count in self.sync_pages():
-                    records.increment(count)
-                    requests.increment(self.requests_sent - requests_sent)
-                    requests_sent = self.requests_sent
+                for name, counts in self.passes():
+                    self._count(name, counts)
             except Terminated:
                 self._base_tap.writer.repeat_state()
                 raise
-            finally:
-                requests.increment(self.requests_sent - requests_sent)
         yield from ()
+
+    def _count(self, name: str, counts: Iterator[int]) -> None:
+        """Carry out a pass, and count its records and requests for the metrics."""
+        with (
+            self.get_record_counter() as records,
+            self.get_http_request_counter() as requests,
+        ):
+            records.tags["pass"] = requests.tags["pass"] = name
+            try:
+                for count in counts:
+                    records.increment(count)
+                    requests.increment(self.requests_sent - self._requests_counted)
+                    self._requests_counted = self.requests_sent
+            finally:
+                requests.increment(self.requests_sent - self._requests_counted)
+                self._requests_counted = self.requests_sent
 
     @override
     def _sync_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> None:
         # The SDK's writes STATE for rows that are read, but not in a file yet.
-        self._batcher = Batcher(self.tap_name, self.name, batch_config)
         for _ in self._sync_records(context):
             pass
-        self._write_batches(self._batcher)
-        self._batcher = None
-        self.write_state()
+        self.write_batches()
+        self._write_state()
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:

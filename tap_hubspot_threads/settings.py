@@ -57,15 +57,16 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=500),
         default=500,
         title="Threads per request",
-        description="From 1 to 500, the maximum that HubSpot documents.",
+        description="Most threads in a response; 500 is the maximum that HubSpot "
+        "documents.",
     ),
     th.Property(
         "max_parallel_requests",
         th.IntegerType(minimum=1, maximum=16),
         default=4,
         title="Parallel requests",
-        description="From 1 to 16. A first load is read in slices of time, this many "
-        "at once. The tap stays below HubSpot's rate limit in any case.",
+        description="How many requests may run at once, at most 16. A first load is "
+        "read in slices of time. The tap stays below HubSpot's rate limit in any case.",
     ),
     th.Property(
         "api_version",
@@ -103,8 +104,17 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Emit ACTIVATE_VERSION messages",
-        description="Whether a complete sweep ends with ACTIVATE_VERSION. A target "
-        "that supports it then deletes the threads that HubSpot no longer has.",
+        description="Whether a complete sweep, and a complete list of inboxes and the "
+        "like, ends with ACTIVATE_VERSION. A target that supports it then deletes what "
+        "HubSpot no longer has.",
+    ),
+    th.Property(
+        "include_visitors",
+        th.BooleanType,
+        default=False,
+        title="Include visitors",
+        description="Whether `actors` includes customers (IDs that begin with `V-` or "
+        "`E-`), with their names and e-mail addresses.",
     ),
     th.Property(
         "inbox_ids",

@@ -235,9 +235,9 @@ class TimeListing:
         for piece in self._pool.in_order(self._cut(plan), ahead=ahead):
             if not piece.is_in_order:
                 self._logger.warning(
-                    "HubSpot's threads are not sorted by their latest message, so they "
-                    "cannot be read in parallel; reading them again from %s, one page "
-                    "after the other",
+                    "HubSpot's rows are not sorted by `%s`, so they cannot be read in "
+                    "parallel; reading them again from %s, one page after the other",
+                    self._field,
                     since,
                 )
                 raise _StopSlicing(since)
@@ -261,8 +261,8 @@ class TimeListing:
     def _cut(self, plan: _Plan) -> Iterator[Callable[[], _Slice]]:
         while (start := plan.position) < plan.stop:
             width = max(1, int(self._rows_of_a_slice / plan.density))
-            end = timestamps.shift(start, milliseconds=width)
-            plan.position = min(end, plan.stop)
+            rest = timestamps.milliseconds_between(start, plan.stop)
+            plan.position = timestamps.shift(start, milliseconds=min(width, rest))
             yield partial(self._read_slice, start, plan.position)
 
     @property

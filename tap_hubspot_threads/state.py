@@ -82,8 +82,9 @@ class Bookmark:
             self._move(self._frontier.reached)
         elif was_in_order:
             self._logger.warning(
-                "HubSpot lists threads out of the order of their latest message; they "
-                "are written, and the bookmark waits for the end of the listing"
+                "HubSpot's rows are out of the order of `%s`; they are written, and "
+                "the bookmark waits for the end of the listing",
+                self._key,
             )
 
     def finish(self) -> None:
@@ -131,6 +132,11 @@ def sweep_version(state: State) -> int:
         return version
     # Written before this key existed, when the version was the moment itself.
     return timestamps.seconds(sweep_began(state))
+
+
+def next_version(states: list[State], *, began: str) -> int:
+    """Return a version for new rows. It never decreases, even if the clock does."""
+    return max(timestamps.seconds(began), *(sweep_version(s) + 1 for s in states))
 
 
 def note_sweep(state: State, *, began: str, version: int | None) -> None:

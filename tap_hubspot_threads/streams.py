@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
-from functools import cached_property
+from functools import cached_property, partial
+from http import HTTPStatus
 
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -11,12 +13,16 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.concurrency import WorkerPool
+from tap_hubspot_threads.errors import RequestRefused
 from tap_hubspot_threads.paging import CursorPaginator, Page
 from tap_hubspot_threads.progress import Progress
 from tap_hubspot_threads.records import RecordReader
 from tap_hubspot_threads.sdk import BaseStream
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
@@ -30,8 +36,17 @@ class HubSpotStream(BaseStream):
     endpoint: t.ClassVar[str]
     """The last part of the path."""
 
-    always_selected: t.ClassVar[frozenset[str]]
+    always_selected: t.ClassVar[frozenset[str]] = frozenset({"id"})
     """Fields that are read and written whatever the catalog says."""
+
+    primary_keys: t.Sequence[str] = ("id",)
+
+    PAUSE = 15.0
+    """Seconds before listings are repeated. HubSpot's index lags by seconds, and may
+    show a row that moves nowhere for as long."""
+
+    TEST_SECONDS = 5.0
+    """How long `--test` may try each of its requests."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     """`RecordReader` has given records the fields and types of the schema already."""
@@ -54,9 +69,14 @@ class HubSpotStream(BaseStream):
         return self._hubspot_tap.client
 
     @property
+    def pool(self) -> WorkerPool:
+        """The threads that all streams of the tap share."""
+        return self._hubspot_tap.pool
+
+    @property
     @override
     def requests_sent(self) -> int:
-        return self.client.requests_sent
+        return self.client.requests_sent[self.path]
 
     @override
     def get_new_paginator(self) -> CursorPaginator:
@@ -77,14 +97,76 @@ class HubSpotStream(BaseStream):
         """
         return Page.of(self.client.get(self.path, params))
 
+    @property
+    def first_params(self) -> dict[str, str]:
+        """The parameters of the first request."""
+        raise NotImplementedError
+
+    @override
+    def dry_run(self, most: int) -> None:
+        self.client.retry_budget = min(self.client.retry_budget, self.TEST_SECONDS)
+        with WorkerPool(1) as pool:
+            page = pool.submit(partial(self.fetch, self.first_params)).result()
+        records = [self.reader.read(row) for row in page.rows[:most]]
+        self.write_page(records, page.fetched_at)
+        self.write_state()
+        self.logger.info("HubSpot accepts the credential and serves `%s`", self.name)
+
+    @contextlib.contextmanager
+    def refusal_postponed(self) -> Iterator[None]:
+        """Let the run fail only at its end if HubSpot does not serve this stream.
+
+        For example, if the endpoint or its scope is missing. A credential that is
+        refused (401) is of no use to the other streams either.
+        """
+        try:
+            yield
+        except RequestRefused as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise
+            self._hubspot_tap.refusals[self.name] = error
+            self.logger.warning(
+                "Cannot read `%s`; the run continues with the other streams", self.name
+            )
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether HubSpot has refused to serve this stream."""
+        return self.name in self._hubspot_tap.refusals
+
+    def mention(self, actors: Iterable[object]) -> None:
+        """Note the actors of rows that have been written."""
+        if self._hubspot_tap.actors is not None:
+            self._hubspot_tap.actors.add(actors)
+
+    @property
+    def actors_are_incomplete(self) -> bool:
+        """Whether actors are asked for that were not when earlier rows were read."""
+        actors = self._hubspot_tap.actors
+        return actors is not None and not actors.has_all_kinds
+
+    def note_actors(self) -> None:
+        """Note that the actors of all rows have been written."""
+        if self._hubspot_tap.actors is not None:
+            self._hubspot_tap.actors.note_kinds()
+
+    @override
+    def before_state(self) -> None:
+        if self._hubspot_tap.actors is not None:
+            self._hubspot_tap.actors.write_new()
+
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         expected = self.replication_key
         super().apply_catalog(catalog)
-        methods = {REPLICATION_INCREMENTAL, REPLICATION_FULL_TABLE}
+        methods = {REPLICATION_FULL_TABLE}
+        if expected is not None:
+            methods.add(REPLICATION_INCREMENTAL)
         problems = []
         if self.replication_key not in {None, expected}:
-            problems.append(f"The replication key of `{self.name}` must be {expected}")
+            problems.append(
+                f"The replication key of `{self.name}` must be {expected or 'none'}"
+            )
         if self.replication_method not in methods:
             problems.append(
                 f"The replication method of `{self.name}` must be "
@@ -110,13 +192,18 @@ class HubSpotStream(BaseStream):
             schema = schema[part]
         return self.mask[breadcrumb]
 
+    @property
+    def emits_versions(self) -> bool:
+        """Whether what HubSpot no longer has is to be deleted in the target."""
+        return bool(self.config["emit_activate_version_messages"])
+
     @cached_property
     def reader(self) -> RecordReader:
         """What makes records of the rows."""
         return RecordReader(
             self.schema,
             stream=self.name,
-            key=self.primary_keys[0],
+            key="id",
             is_selected=self.is_selected,
             flattened=bool(self.config.get("flattening_enabled")),
             logger=self.logger,
@@ -129,7 +216,7 @@ class HubSpotStream(BaseStream):
 
     @override
     def get_records(self, context: Context | None) -> t.Iterable[Record]:
-        # The SDK asks for this method, and nothing calls it: see `sync_pages`.
+        # The SDK asks for this method, and nothing calls it: see `passes`.
         raise NotImplementedError
 
 

@@ -14,18 +14,36 @@ from singer_sdk.singerlib import Catalog, Metadata
 from typing_extensions import override
 
 from tap_hubspot_threads import settings, validation
+from tap_hubspot_threads.actors import ActorsStream
 from tap_hubspot_threads.cli import TapCommand
 from tap_hubspot_threads.client import HubSpotClient
+from tap_hubspot_threads.concurrency import WorkerPool
+from tap_hubspot_threads.directory import (
+    ChannelAccountsStream,
+    ChannelsStream,
+    InboxesStream,
+)
+from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.sdk import BaseTap
 from tap_hubspot_threads.state import readable
 from tap_hubspot_threads.threads import ThreadsStream
 
 if t.TYPE_CHECKING:
     import click
+    from singer_sdk import Stream
 
+    from tap_hubspot_threads.errors import RequestRefused
     from tap_hubspot_threads.streams import HubSpotStream
 
-STREAMS: tuple[type[HubSpotStream], ...] = (ThreadsStream,)
+STREAMS: tuple[type[HubSpotStream], ...] = (
+    ThreadsStream,
+    InboxesStream,
+    ChannelsStream,
+    ChannelAccountsStream,
+    ActorsStream,
+)
+"""In the order in which they are read: the most important first, and last the one that
+holds whom the others mention."""
 
 
 class TapHubSpotThreads(BaseTap):
@@ -54,12 +72,45 @@ class TapHubSpotThreads(BaseTap):
                     "with --discover"
                 )
                 raise _unusable(msg) from error
+        self.refusals: dict[str, RequestRefused] = {}
         super().__init__(**arguments)
 
     @cached_property
     def client(self) -> HubSpotClient:
         """The one client of all streams."""
         return HubSpotClient(self.config, self.logger)
+
+    @cached_property
+    def pool(self) -> WorkerPool:
+        """The threads of all streams."""
+        return WorkerPool(self.config["max_parallel_requests"])
+
+    @cached_property
+    def actors(self) -> ActorsStream | None:
+        """The stream of that name, if it is selected."""
+        stream = self.streams["actors"]
+        return t.cast("ActorsStream", stream) if stream.selected else None
+
+    @property
+    @override
+    def streams(self) -> dict[str, Stream]:
+        # The SDK sorts them by name.
+        streams = super().streams.values()
+        in_order = sorted(streams, key=lambda stream: STREAMS.index(type(stream)))
+        return {stream.name: stream for stream in in_order}
+
+    @override  # type: ignore[misc]  # final, but without a hook for its end
+    def sync_all(self) -> None:
+        with self.pool:
+            super().sync_all()
+        if self.refusals:
+            names = " and ".join(f"`{name}`" for name in self.refusals)
+            error = next(iter(self.refusals.values()))
+            msg = (
+                f"Everything was written but {names}: {error}; or deselect {names} in "
+                "the catalog"
+            )
+            raise HubSpotError(msg)
 
     @override
     def discover_streams(self) -> list[HubSpotStream]:
@@ -121,6 +172,8 @@ def _read_catalog(content: dict[str, t.Any]) -> Catalog:
     catalog = Catalog.from_dict(content)
     keys = {stream.endpoint: stream.always_selected for stream in STREAMS}
     for entry in catalog.streams:
+        if entry.stream != entry.tap_stream_id:
+            raise ValueError
         # Targets drop a row without its key, whatever the catalog says.
         for name in keys.get(entry.tap_stream_id, ()):
             if field := entry.metadata.get(("properties", name)):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 import typing as t
 from collections import defaultdict
-from functools import cached_property, partial
+from functools import cached_property
 
 from typing_extensions import override
 
 from tap_hubspot_threads import state, timestamps
-from tap_hubspot_threads.concurrency import WorkerPool
 from tap_hubspot_threads.filters import TIMESTAMP, Filters, Place
 from tap_hubspot_threads.paging import read_pages
 from tap_hubspot_threads.schemas import THREAD
@@ -21,6 +20,10 @@ from tap_hubspot_threads.streams import HubSpotStream
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_hubspot_threads.paging import Page
 
 
 class ThreadsStream(HubSpotStream):
@@ -33,20 +36,12 @@ class ThreadsStream(HubSpotStream):
 
     name = "threads"
     endpoint = "threads"
-    primary_keys: t.Sequence[str] = ("id",)
     replication_key: str | None = TIMESTAMP
     schema: t.ClassVar[dict[str, t.Any]] = THREAD
     always_selected = frozenset({"id", TIMESTAMP})
 
     MOST_ROUNDS = 5
     """How often a sweep is repeated until it misses no thread."""
-
-    PAUSE = 15.0
-    """Seconds before a sweep is repeated. HubSpot's index lags by seconds, and may show
-    a thread that moves nowhere for as long."""
-
-    TEST_SECONDS = 5.0
-    """How long `--test` may try its one request."""
 
     _version: int | None = None
     _is_sweeping = False
@@ -58,35 +53,28 @@ class ThreadsStream(HubSpotStream):
         return [{"inboxId": str(inbox)} for inbox in inboxes] or None
 
     @override
-    def sync_pages(self) -> Iterator[int]:
+    def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
         due = [inbox for inbox in self._inboxes if self._is_sweep_due(inbox)]
-        if due and self._emits_versions:
+        if due and self.emits_versions:
             due = self._inboxes  # a target deletes in all of them at once
         self._is_sweeping = bool(due)
         self._version = self._next_version()
         self.set_version(self._version)
-        with WorkerPool(self.config["max_parallel_requests"]) as pool:
-            if not self.is_full_table:
-                for inbox in self._inboxes:
-                    yield from self._changes(inbox, pool)
-            if due:
-                yield from self._sweep(due, pool)
+        if not self.is_full_table:
+            for inbox in self._inboxes:
+                yield "changes", self._changes(inbox)
+        if due:
+            yield "sweep", self._sweep(due)
         self.reader.report()
         self._log_end()
 
+    @property
     @override
-    def dry_run(self, most: int) -> None:
+    def first_params(self) -> dict[str, str]:
         place = Place(self._inboxes[0])
-        self.client.retry_budget = min(self.client.retry_budget, self.TEST_SECONDS)
-        params = self._filters.params(place, since=self._filters.since)
-        with WorkerPool(1) as pool:
-            page = pool.submit(partial(self.fetch, params)).result()
-        records = [self.reader.read(row) for row in page.rows[:most]]
-        self.write_page(records, page.fetched_at)
-        self.write_state()
-        self.logger.info("HubSpot accepts the credential and serves threads")
+        return self._filters.params(place, since=self._filters.since)
 
-    def _changes(self, inbox: str | None, pool: WorkerPool) -> Iterator[int]:
+    def _changes(self, inbox: str | None) -> Iterator[int]:
         """Read the threads whose latest message is not older than the bookmark."""
         place = Place(inbox)
         bookmark = Bookmark(
@@ -99,17 +87,24 @@ class ThreadsStream(HubSpotStream):
             page_size=self.config["page_size"],
             hubspot_now=lambda: self.client.now,
             began=self.began,
-            pool=pool,
+            pool=self.pool,
             logger=self.logger,
         )
         since = self._since(bookmark)
         self.progress.begin_pass(f"Changes in {place.name}")
-        self.logger.info("Reading changes in %s since %s", place.name, since)
+        self.logger.info(
+            "Reading changes in %s %s",
+            place.name,
+            f"since {since}" if since > timestamps.EPOCH else "from the beginning",
+        )
         for page in listing.pages(since):
             records = [self.reader.read(row) for row in page.rows]
-            matches = map(self._filters.match, page.rows, records)
-            wanted = [r for r, match in zip(records, matches, strict=True) if match]
-            self.write_page(wanted, page.fetched_at)
+            wanted = [
+                (row, record)
+                for row, record in zip(page.rows, records, strict=True)
+                if self._filters.match(row, record)
+            ]
+            self._write(wanted, page)
             bookmark.advance(
                 [record[TIMESTAMP] for record in records],
                 settled_before=listing.settled_before,
@@ -118,7 +113,7 @@ class ThreadsStream(HubSpotStream):
             if page.ends_group:
                 self.write_state()
             if self._is_sweeping:
-                ids = [record["id"] for record in wanted]
+                ids = [record["id"] for _, record in wanted]
                 self._seen[place].update(ids)
                 self._changed.update(ids)
             self.progress.page(records, len(wanted), order=TIMESTAMP)
@@ -126,7 +121,7 @@ class ThreadsStream(HubSpotStream):
         bookmark.finish()
         self.write_state()
 
-    def _sweep(self, inboxes: list[str | None], pool: WorkerPool) -> Iterator[int]:
+    def _sweep(self, inboxes: list[str | None]) -> Iterator[int]:
         """Read all threads, and write those that this run has not written yet.
 
         A thread can move while it is looked for: into the trash, out of it, or into
@@ -137,18 +132,18 @@ class ThreadsStream(HubSpotStream):
         trash = (False, True) if self.config["include_archived"] else (False,)
         places = [Place(inbox, is_trash) for inbox in inboxes for is_trash in trash]
         last = min(state.sweep_began(self._state_of(inbox)) for inbox in inboxes)
-        self.logger.info(
-            "Sweep begins: %s",
-            f"the last complete one began at {last}"
-            if last > timestamps.EPOCH
-            else "there has been no complete one yet",
-        )
-        missed = yield from self._sweep_round(places, pool)
-        if self._emits_versions:
+        reason = f"the last complete one began at {last}"
+        if last == timestamps.EPOCH:
+            reason = "there has been no complete one yet"
+        elif self.actors_are_incomplete:
+            reason = "to find the actors of all threads"
+        self.logger.info("Sweep begins: %s", reason)
+        missed = yield from self._sweep_round(places)
+        if self.emits_versions:
             for _ in range(self.MOST_ROUNDS):
                 self.logger.info("Reading all threads again before any is deleted")
                 time.sleep(self.PAUSE)
-                missed = yield from self._sweep_round(places, pool)
+                missed = yield from self._sweep_round(places)
                 if not missed:
                     break
             if missed or not self._found or not self._changed <= self._found:
@@ -162,31 +157,35 @@ class ThreadsStream(HubSpotStream):
             state.note_sweep(
                 self._state_of(inbox), began=self.began, version=self._version
             )
+        self.note_actors()
         self.write_state()
         self.logger.info("Sweep complete")
 
-    def _sweep_round(
-        self, places: list[Place], pool: WorkerPool
-    ) -> Generator[int, None, int]:
+    def _sweep_round(self, places: list[Place]) -> Generator[int, None, int]:
         """Read each place. Return how many threads no earlier listing had brought."""
         missed = 0
         for place in places:
             self.progress.begin_pass(f"Sweep of {place.name}")
             params = self._filters.params(place)
-            for page in pool.prefetch(read_pages(self.fetch, params)):
+            for page in self.pool.prefetch(read_pages(self.fetch, params)):
                 records = [self.reader.read(row) for row in page.rows]
                 new = []
                 for row, record in zip(page.rows, records, strict=True):
                     if self._filters.match(row, record):
                         missed += self._is_missed(row, record["id"])
                         if self._seen[place].add(record["id"]):
-                            new.append(record)
+                            new.append((row, record))
                 self._found.update(record["id"] for record in records)
-                self.write_page(new, page.fetched_at)
+                self._write(new, page)
                 self.write_state()
                 self.progress.page(records, len(new), order="id")
                 yield len(new)
         return missed
+
+    def _write(self, found: list[tuple[Record, Record]], page: Page) -> None:
+        """Write the records of some rows, and note who the threads are assigned to."""
+        self.write_page([record for _, record in found], page.fetched_at)
+        self.mention(row.get("assignedTo") for row, _ in found)
 
     def _is_missed(self, row: dict[str, t.Any], identity: str) -> bool:
         """Return whether a target may hold a thread that this run has not written.
@@ -207,25 +206,24 @@ class ThreadsStream(HubSpotStream):
         return max(self._filters.since, begin)
 
     def _is_sweep_due(self, inbox: str | None) -> bool:
-        return self.is_full_table or state.is_sweep_due(
-            self._state_of(inbox),
-            interval_hours=self.config["sweep_interval_hours"],
-            now=self.began,
-        )
+        hours = self.config["sweep_interval_hours"]
+        if self.is_full_table or (hours and self.actors_are_incomplete):
+            return True
+        kept = self._state_of(inbox)
+        return state.is_sweep_due(kept, interval_hours=hours, now=self.began)
 
     def _next_version(self) -> int | None:
         """Return the version of the rows: that of the sweep they belong to.
 
         Rows that come between two sweeps carry the version of the first one, because a
-        target never deletes a row without a version. Versions never decrease, even if
-        the clock does.
+        target never deletes a row without a version.
         """
-        if not self._emits_versions:
+        if not self.emits_versions:
             return None
-        latest = max(state.sweep_version(self._state_of(i)) for i in self._inboxes)
-        if not self._is_sweeping:
-            return latest
-        return max(timestamps.seconds(self.began), latest + 1)
+        states = [self._state_of(inbox) for inbox in self._inboxes]
+        if self._is_sweeping:
+            return state.next_version(states, began=self.began)
+        return max(map(state.sweep_version, states))
 
     def _log_end(self) -> None:
         states = [self._state_of(inbox) for inbox in self._inboxes]
@@ -234,9 +232,9 @@ class ThreadsStream(HubSpotStream):
             min(map(state.sweep_began, states)), milliseconds=int(hours * 3_600_000)
         )
         self.progress.end(
-            requests=self.client.requests_sent,
-            bookmark=", ".join(str(each.get(state.VALUE)) for each in states),
-            next_sweep=f"due at {due}" if hours else "not scheduled",
+            f"bookmark {', '.join(str(each.get(state.VALUE)) for each in states)}",
+            f"next sweep {f'due at {due}' if hours else 'not scheduled'}",
+            requests=self.requests_sent,
         )
 
     @property
@@ -277,7 +275,3 @@ class ThreadsStream(HubSpotStream):
         began = self.client.began
         end = timestamps.shift(began, milliseconds=999) if began else self.began
         return min(end, self.began)
-
-    @property
-    def _emits_versions(self) -> bool:
-        return bool(self.config["emit_activate_version_messages"])

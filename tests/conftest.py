@@ -15,7 +15,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from tap_hubspot_threads.threads import ThreadsStream
+from tap_hubspot_threads.concurrency import WorkerPool
+from tap_hubspot_threads.streams import HubSpotStream
 from tests.support.harness import StillClock
 from tests.support.meltano_project import Project
 
@@ -35,9 +36,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_pause() -> Iterator[None]:
-    """Remove the pause of sweeps in this process: the fake's index has no lag."""
+    """Remove what only waits: the fake's index has no lag."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ThreadsStream, "PAUSE", 0.0)
+        patch.setattr(HubSpotStream, "PAUSE", 0.0)
+        patch.setattr(WorkerPool, "PATIENCE", 0.02)
         yield
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 import requests
 
 from tests.fake_hubspot import Account
+from tests.support.harness import select
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +47,13 @@ class Contestant:
         name: Its name in the table.
         command: Module or program, and its arguments; settings follow them.
         settings: Settings other than address and token.
+        streams: What the tap reads.
     """
 
     name: str
     command: tuple[str, ...]
     settings: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    streams: tuple[str, ...] = ()
 
 
 PYTHON = sys.executable
@@ -59,10 +62,15 @@ LOOP = Contestant("b: requests + json", (PYTHON, "-m", "tests.benchmarks.loop"))
 CHANGES = {"sweep_interval_hours": 0}
 
 
-def tap(name: str, **settings: t.Any) -> Contestant:
+EVERYTHING = ("inboxes", "channels", "channel_accounts", "threads", "actors")
+
+
+def tap(
+    name: str, streams: tuple[str, ...] = ("threads",), **settings: t.Any
+) -> Contestant:
     """Return the tap with some settings; by default, it only reads changes."""
     program = str(Path(PYTHON).with_name("tap-hubspot-threads"))
-    return Contestant(f"tap, {name}", (program,), CHANGES | settings)
+    return Contestant(f"tap, {name}", (program,), CHANGES | settings, streams)
 
 
 ONE = tap("1 request", max_parallel_requests=1)
@@ -118,11 +126,25 @@ CASES = {
         ("--quota", str(PER_WINDOW), "--quota-window", "rolling"),
         (tap("8 requests, pages of 200", max_parallel_requests=8, page_size=200),),
     ),
+    "names": Case(
+        f"100,000 threads by 32 colleagues and 40,000 visitors, {PER_WINDOW} requests "
+        f"in {WINDOW:.0f} s",
+        100_000,
+        (
+            *("--visitor-assignees", "0.4", "--unassigned", "0"),
+            *("--quota", str(PER_WINDOW), "--quota-window", "rolling"),
+        ),
+        (
+            tap("threads alone"),
+            tap("all streams", EVERYTHING),
+            tap("all streams, with visitors", EVERYTHING, include_visitors=True),
+        ),
+    ),
     "hourly": Case(
         "An hourly run that finds 50 changes, no delay",
         100_000,
         (),
-        (STOCK, LOOP, FOUR),
+        (STOCK, LOOP, FOUR, tap("all streams", EVERYTHING)),
         changes=50,
     ),
 }
@@ -163,6 +185,9 @@ def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Me
     else:
         config = {"access_token": TOKEN, "api_url": url} | contestant.settings
         arguments = ["--config", _file(folder / "config.json", config)]
+        if contestant.streams:
+            catalog = select(streams=contestant.streams)
+            arguments += ["--catalog", _file(folder / "catalog.json", catalog)]
         if since:
             mark = {"replication_key": "latestMessageTimestamp"}
             mark["replication_key_value"] = since
@@ -290,12 +315,12 @@ def _of_the_quota(case: Case, medians: dict[str, Measure]) -> list[str]:
     """Return how many requests a run sent per rate-limit window, startup included."""
     if "--quota" not in case.server:
         return []
-    (it,) = medians.values()
-    sent = it.requests / it.wall * WINDOW
-    said = (
-        f"{sent:.0f} requests in {WINDOW:.0f} s: {sent / PER_WINDOW:.0%} of the quota."
-    )
-    return [said, ""]
+    lines = []
+    for name, it in medians.items():
+        sent = it.requests / it.wall * WINDOW
+        share = f"{sent / PER_WINDOW:.0%} of the quota"
+        lines.append(f"- {name}: {sent:.0f} requests in {WINDOW:.0f} s, {share}")
+    return [*lines, ""]
 
 
 def start_up(rounds: int) -> list[str]:

@@ -11,7 +11,7 @@ import json
 import random
 from pathlib import Path
 
-from tests.fake_hubspot import Account, Shape
+from tests.fake_hubspot import Account, Directory, Shape
 
 SIZE = 5_000
 SEED = 2026
@@ -24,6 +24,22 @@ SHAPE = Shape(
 )
 MESSAGES_A_DAY = 40
 NEW_THREADS_A_DAY = 8
+
+INBOXES = ("Billing", "Support EMEA", "Sales", "Support Americas")
+# One fewer than there are agents: the last one has no name.
+AGENTS = (
+    *("Amelia Brown", "Ben Carter", "Chloe Dubois", "Daniel Evans", "Elena Fischer"),
+    *("Farid Haddad", "Grace Kim", "Hugo Lindberg", "Isabel Moreno", "Jack Nolan"),
+    *("Keiko Ono", "Liam Price", "Maria Rossi", "Noah Schmidt", "Olivia Taylor"),
+    *("Priya Shah", "Quentin Roy", "Rosa Silva", "Samir Khan", "Tara Walsh"),
+    *("Umar Aziz", "Vera Novak", "William Young", "Xenia Petrou", "Yusuf Demir"),
+)
+OTHERS = {
+    "B-310422": "Welcome bot",
+    "I-1160452": "Order system",
+    "L-58021": "Support assistant",
+}
+CHANNELS = {"917161": "SMS gateway", "2451873": "Shop messenger"}
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,9 +78,29 @@ class Run:
 def account_on(day: int) -> Account:
     """Return the account as it is after some days."""
     account = Account(SIZE, SEED, now=FIRST_DAY, years=YEARS, shape=SHAPE)
+    _give_names(account.directory)
     for number in range(day):
         _live_a_day(account, random.Random(f"{SEED} {number}"))
     return account
+
+
+def _give_names(directory: Directory) -> None:
+    """Give a plain name to everything except the last agent, who has none."""
+    inboxes = dict(
+        zip((row["id"] for row in directory.inbox_rows()), INBOXES, strict=True)
+    )
+    for inbox, name in inboxes.items():
+        directory.rename_inbox(inbox, name)
+    for channel, name in CHANNELS.items():
+        directory.add_channel(channel, name)
+    for row in directory.channel_account_rows():
+        directory.rename_channel_account(
+            row["id"], f"{inboxes[row['inboxId']]} {row['id']}"
+        )
+    agents = [row["id"] for row in directory.actor_rows() if row["type"] == "AGENT"]
+    names = dict(zip(agents, (*AGENTS, None), strict=True)) | OTHERS
+    for actor, name in names.items():
+        directory.rename_actor(actor, name)
 
 
 def _live_a_day(account: Account, chance: random.Random) -> None:

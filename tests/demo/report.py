@@ -1,7 +1,7 @@
 """Print what was loaded into DuckDB; with ``--demo``, compare it with the account.
 
-The exit code is 1 if there is nothing to report on, or if the demo's table differs from
-the account.
+The exit code is 1 if there is nothing to report on, or if one of the demo's tables
+differs from the account.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ from pathlib import Path
 
 import duckdb
 
-from tests.demo.truth import FIELDS, TIMESTAMPS, differences, utc
+from tests.demo.truth import (
+    FIELDS,
+    FIELDS_OF,
+    MOMENTS,
+    NAMES,
+    OBJECTS,
+    differences,
+    rows_of,
+    utc,
+)
 
 if t.TYPE_CHECKING:
     Row: t.TypeAlias = dict[str, t.Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = "hubspot.threads"
+SCHEMA = "hubspot"
 MONTHS = 18
+MOST_AGENTS = 8
 BAR = 40
 MOST_DIFFERENCES = 10
 
@@ -34,7 +44,7 @@ class NothingToReport(Exception):
 
 
 class Unequal(Exception):
-    """The table differs from the account."""
+    """A table differs from the account."""
 
 
 def main() -> None:
@@ -54,10 +64,10 @@ def main() -> None:
 
 
 def report_demo() -> None:
-    """Print the report on the demo, and compare its table with the account.
+    """Print the report on the demo, and compare its tables with the account.
 
     Raises:
-        Unequal: The table differs from the account.
+        Unequal: A table differs from the account.
     """
     # A report on a real account does not need this import.
     from tests.demo.account import Run, account_on  # noqa: PLC0415
@@ -74,7 +84,12 @@ def report_demo() -> None:
         f"Requests to HubSpot: {run.requests:,}"
     )
     account = account_on(run.day)
-    found = list(differences(account.threads(), report.rows()))
+    truth = {stream: rows_of(account, stream) for stream in FIELDS_OF}
+    found = [
+        difference
+        for stream, rows in truth.items()
+        for difference in differences(rows, report.rows(stream), stream)
+    ]
     if found:
         lines = [f"NOT EQUAL, differences: {len(found):,}", *found[:MOST_DIFFERENCES]]
         if len(found) > MOST_DIFFERENCES:
@@ -85,46 +100,57 @@ def report_demo() -> None:
         f"Equal: the table holds the {len(account):,} threads of the account in each "
         f"of their {len(FIELDS)} fields, and nothing else"
     )
+    names = [f"{len(truth[name]):,} {name.replace('_', ' ')}" for name in NAMES]
+    print(f"Equal: {', '.join(names[:-1])} and {names[-1]}, in each of their fields")
 
 
 class Report:
-    """The contents of a table of threads."""
+    """The contents of a schema with the tables of the tap."""
 
-    def __init__(self, path: str, state_id: str, table: str = TABLE) -> None:
+    def __init__(self, path: str, state_id: str, schema: str = SCHEMA) -> None:
         """Open the DuckDB file for reading.
 
         Args:
             path: The file, or a MotherDuck URI.
             state_id: Meltano's name for the pair of tap and loader.
-            table: The table, with its schema.
+            schema: The schema of the tables.
 
         Raises:
-            NothingToReport: There is no such file, or it has no such table.
+            NothingToReport: There is no such file, or it has no table of threads.
         """
         self._path = path
         self._state_id = state_id
-        self._table = table
+        self._schema = schema
+        self._columns: dict[str, set[str]] = {}
         try:
             self._connection = duckdb.connect(path, read_only=True)
-            columns = self._all("DESCRIBE {table}")
+            self._columns["threads"] = self._columns_of("threads")
         except duckdb.Error as error:
             cause = str(error).splitlines()[0]
             raise NothingToReport(
-                f"There is no table {table} to read in {path} ({cause}). Has the job "
-                "loaded anything? Its log says more"
+                f"There is no table {schema}.threads to read in {path} ({cause}). Has "
+                "the job loaded anything? Its log says more"
             ) from None
-        self._columns = {column[0] for column in columns}
+        for stream in NAMES:
+            try:
+                self._columns[stream] = self._columns_of(stream)
+            except duckdb.CatalogException:  # deselected, or the token has no scope
+                self._columns[stream] = set()
 
     def print(self) -> None:
         """Print the parts of the report that the selected fields allow."""
-        [[total]] = self._all("SELECT count(*) FROM {table}")
-        print(f"{total:,} threads in {self._table} of {Path(self._path).name}")
+        [[total]] = self._all("SELECT count(*) FROM {schema}.threads")
+        print(f"{total:,} threads in {self._schema}.threads of {Path(self._path).name}")
         if self._has("latestMessageTimestamp"):
-            [[newest]] = self._all("SELECT max(latestMessageTimestamp) FROM {table}")
+            [[newest]] = self._all(
+                "SELECT max(latestMessageTimestamp) FROM {schema}.threads"
+            )
             when = f"{newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "-"
             print(f"Newest message: {when}")
         if self._has("inboxId", "status"):
             self._print_inboxes()
+        if self._has("assignedTo", "status"):
+            self._print_agents()
         if self._has("createdAt"):
             self._print_months()
         seconds = self._seconds()
@@ -132,28 +158,58 @@ class Report:
             print(f"Extracted and loaded in {seconds:.1f} s")
 
     def _print_inboxes(self) -> None:
-        counts: dict[str, dict[str, int]] = {}
-        for inbox, status, count in self._all(
-            "SELECT coalesce(inboxId, '-'), coalesce(status, '-'), count(*) "
-            "FROM {table} GROUP BY ALL"
+        name, join = self._name_of("inboxes", "inboxId")
+        counts: dict[tuple[str, str], dict[str, int]] = {}
+        for inbox, name_of_inbox, status, count in self._all(
+            f"SELECT coalesce(inboxId, '-'), {name}, coalesce(status, '-'), count(*) "
+            f"FROM {{schema}}.threads {join} GROUP BY ALL"
         ):
-            counts.setdefault(inbox, {})[status] = count
+            counts.setdefault((name_of_inbox, inbox), {})[status] = count
         statuses = sorted({status for inbox in counts.values() for status in inbox})
         widths = {status: max(10, len(status) + 2) for status in statuses}
-        print(f"{'Inbox':<12}" + "".join(f"{s:>{widths[s]}}" for s in statuses))
-        for inbox in sorted(counts, key=lambda name: -sum(counts[name].values())):
-            numbers = [f"{counts[inbox].get(s, 0):>{widths[s]},}" for s in statuses]
-            print(f"{inbox:<12}" + "".join(numbers))
+        width = _width("Inbox", [name for name, _ in counts])
+        print(f"{'Inbox':<{width}}" + "".join(f"{s:>{widths[s]}}" for s in statuses))
+        for key in sorted(counts, key=lambda key: (-sum(counts[key].values()), key)):
+            numbers = [f"{counts[key].get(s, 0):>{widths[s]},}" for s in statuses]
+            print(f"{key[0]:<{width}}" + "".join(numbers))
+
+    def _print_agents(self) -> None:
+        name, join = self._name_of("actors", "assignedTo")
+        agents = self._all(
+            f"SELECT {name}, count(*) FROM {{schema}}.threads {join} "
+            "WHERE status = 'OPEN' AND starts_with(assignedTo, 'A-') "
+            "GROUP BY assignedTo, 1 ORDER BY 2 DESC, 1"
+        )
+        width = _width("Agent", [name for name, _ in agents[:MOST_AGENTS]])
+        if agents:
+            print(f"{'Agent':<{width}}{'OPEN':>10}")
+        for agent, count in agents[:MOST_AGENTS]:
+            print(f"{agent:<{width}}{count:>10,}")
+        if len(agents) > MOST_AGENTS:
+            print(f"... and {len(agents) - MOST_AGENTS} more agents")
 
     def _print_months(self) -> None:
         months = self._all(
-            "SELECT strftime(createdAt, '%Y-%m') AS month, count(*) FROM {table} "
+            "SELECT strftime(createdAt, '%Y-%m') AS month, count(*) "
+            "FROM {schema}.threads "
             f"WHERE month IS NOT NULL GROUP BY 1 ORDER BY 1 DESC LIMIT {MONTHS}"
         )
         most = max((count for _, count in months), default=0)
         print("Begun in       Threads")
         for month, count in reversed(months):
             print(f"{month:<12}{count:>10,} {'█' * round(BAR * count / most)}")
+
+    def _name_of(self, stream: str, field: str) -> tuple[str, str]:
+        """Return the SQL expression for the name of an ID, and the join that it needs.
+
+        The expression falls back to the ID.
+        """
+        if not self._has("name", stream=stream):
+            return f"coalesce({field}, '-')", ""
+        return (
+            f"coalesce({stream}.name, {field}, '-')",
+            f"LEFT JOIN {{schema}}.{stream} ON {stream}.id = threads.{field}",
+        )
 
     def _seconds(self) -> float | None:
         """Return how long the last run took according to Meltano, None if unknown."""
@@ -175,25 +231,37 @@ class Report:
         began, ended = map(dt.datetime.fromisoformat, run)
         return (ended - began).total_seconds()
 
-    def rows(self) -> list[Row]:
-        """Return the rows of the table as the tap wrote them."""
-        names = [name for name in FIELDS if self._has(name)]
+    def rows(self, stream: str = "threads") -> list[Row]:
+        """Return the rows of a table as the tap wrote them."""
+        names = [name for name in FIELDS_OF[stream] if self._has(name, stream=stream)]
+        if not names:
+            return []
         rows = [
             dict(zip(names, row, strict=True))
-            for row in self._all(f"SELECT {', '.join(names)} FROM {{table}}")
+            for row in self._all(f"SELECT {', '.join(names)} FROM {{schema}}.{stream}")
         ]
         for row in rows:
-            for name in TIMESTAMPS:
-                if row.get(name):
-                    row[name] = utc(row[name].replace(tzinfo=dt.UTC))
-            if row.get("threadAssociations"):
-                row["threadAssociations"] = json.loads(row["threadAssociations"])
+            for name, value in row.items():
+                if name in MOMENTS and value:
+                    row[name] = utc(value.replace(tzinfo=dt.UTC))
+                elif name in OBJECTS and value:
+                    row[name] = json.loads(value)
         return rows
 
-    def _has(self, *names: str) -> bool:
-        return all(name.lower() in self._columns for name in names)
+    def _has(self, *names: str, stream: str = "threads") -> bool:
+        return all(name.lower() in self._columns[stream] for name in names)
+
+    def _columns_of(self, stream: str) -> set[str]:
+        columns = self._all(f"DESCRIBE {{schema}}.{stream}")
+        return {column[0].lower() for column in columns}
 
     def _all(self, query: str) -> list[tuple[t.Any, ...]]:
         result: list[tuple[t.Any, ...]]
-        result = self._connection.execute(query.format(table=self._table)).fetchall()
+        query = query.format(schema=self._schema)
+        result = self._connection.execute(query).fetchall()
         return result
+
+
+def _width(title: str, names: list[str]) -> int:
+    """Return the width of a column that fits its title and its names."""
+    return max(len(title), 10, *map(len, names)) + 2 if names else 12

@@ -23,7 +23,7 @@ WITHOUT_HUBSPOT = {"--about", "--discover", "--help", "--version"}
 
 
 class RowsWritten(logging.Filter):
-    """Adds up the SDK's metric of rows, and keeps metrics out of the log.
+    """Adds up the SDK's metric of rows for threads, and keeps metrics out of the log.
 
     Meltano's plain log would only show the word METRIC, without the figures.
     """
@@ -34,7 +34,11 @@ class RowsWritten(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         points = record.args if isinstance(record.args, tuple) else ()
         for point in points:
-            if isinstance(point, Point) and point.metric == Metric.RECORD_COUNT:
+            if (
+                isinstance(point, Point)
+                and point.metric == Metric.RECORD_COUNT
+                and point.tags["stream"] == "threads"
+            ):
                 self.total += int(point.value)
         return not points
 

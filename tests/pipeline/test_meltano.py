@@ -13,8 +13,8 @@ import typing as t
 
 import pytest
 
-from tests.demo.account import MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
-from tests.demo.truth import differences, written
+from tests.demo.account import INBOXES, MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
+from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
 from tests.support.bootstrap import ROOT
 from tests.support.meltano_project import (
@@ -55,24 +55,35 @@ def test_demo(project: Project) -> None:
     assert is_shown(first, demo.output), first
     assert f"Day 0 of the account. Threads written: {SIZE:,}. " in first
     assert f"Equal: the table holds the {SIZE:,} threads" in first
+    for name in INBOXES:
+        assert re.search(rf"^{name} +[\d,]+ +[\d,]+$", first, re.MULTILINE)
 
     second = type_in(project.root, again)
     assert is_shown(second, again.output), second
     # Plus the newest thread of the first run, which lies in the overlap.
     brought = MESSAGES_A_DAY + NEW_THREADS_A_DAY + 1
     assert f"Day 1 of the account. Threads written: {brought}. " in second
-    assert "Requests to HubSpot: 1\n" in second
+    assert "Requests to HubSpot: 7\n" in second
     assert f"Equal: the table holds the {SIZE + NEW_THREADS_A_DAY:,} threads" in second
 
-    # A difference fails the job.
+    # A difference in any table fails the job.
     project.duckdb(
-        "import duckdb; duckdb.connect('demo.duckdb').execute('UPDATE hubspot.threads "
-        "SET spam = NOT spam WHERE id = (SELECT max(id) FROM hubspot.threads)')"
+        "import duckdb; demo = duckdb.connect('demo.duckdb'); "
+        "demo.execute('UPDATE hubspot.threads SET spam = NOT spam "
+        "WHERE id = (SELECT max(id) FROM hubspot.threads)'); "
+        "demo.execute('DELETE FROM hubspot.inboxes WHERE id = 1204::TEXT'); "
+        "demo.execute('ALTER TABLE hubspot.channels DROP name'); "
+        "demo.execute('DROP TABLE hubspot.actors')"
     )
     report = project.meltano("run", "report:demo")
     assert report.returncode == 1
-    assert "NOT EQUAL, differences: 1" in report.stdout
+    assert "NOT EQUAL, differences: " in report.stdout
     assert ", spam: " in report.stdout
+    assert "inbox 1204 is missing" in report.stdout
+    assert "channel 1000, name: not in the table" in report.stdout
+    # Where there is no name, the report shows the ID.
+    assert re.search(r"^1204 +[\d,]+ +[\d,]+$", report.stdout, re.MULTILINE)
+    assert re.search(r"^A-26\d+ +[\d,]+$", report.stdout, re.MULTILINE)
 
 
 def test_differences() -> None:
@@ -90,6 +101,20 @@ def test_differences() -> None:
     assert found == "thread 1 is not in the account"
     [found] = differences(account.threads(), [*rows, rows[0]])
     assert "more than once" in found
+
+
+@pytest.mark.parametrize("stream", FIELDS_OF)
+def test_differences_of_each_stream(stream: str) -> None:
+    """In each stream, a wrong field and a missing row are reported."""
+    truth = rows_of(Account(size=50, seed=1), stream)
+    rows = [written(row, stream) for row in truth]
+    assert list(differences(truth, rows, stream)) == []
+    last = FIELDS_OF[stream][-1]
+    other = rows[0] | {last: "something else"}
+    [found] = differences(truth, [other, *rows[1:]], stream)
+    assert f" {rows[0]['id']}, {last}: 'something else' in the table" in found
+    [found] = differences(truth, rows[1:], stream)
+    assert found.endswith(f" {rows[0]['id']} is missing")
 
 
 def test_report_without_a_table(project: Project) -> None:
@@ -110,7 +135,11 @@ def test_report_without_a_table(project: Project) -> None:
 def test_every_loader_holds_the_same_rows(
     project: Project, postgres: str, tmp_path: Path
 ) -> None:
-    """After both runs, every loader matches the account and the documented counts."""
+    """After both runs, every loader matches the account and the documented counts.
+
+    Meltano selects everything by default. Even so, `actors` contains customers only
+    with `include_visitors`, which the run with the CSV loader sets.
+    """
     account = Account(size=1_500, seed=3, shape=Shape.awkward(tie_size=40))
     warehouse = tmp_path / "loaded.duckdb"
     files = tmp_path / "files"
@@ -134,6 +163,7 @@ def test_every_loader_holds_the_same_rows(
         TAP_HUBSPOT_THREADS_ACCESS_TOKEN=TOKEN,
         TAP_HUBSPOT_THREADS_FLATTENING_ENABLED="true",
         TAP_HUBSPOT_THREADS_FLATTENING_MAX_DEPTH="1",
+        TAP_HUBSPOT_THREADS_INCLUDE_VISITORS="true",
         TARGET_CSV_OUTPUT_PATH=str(files),
     )
     overlap = max(_latest(account)) - dt.timedelta(minutes=5)
@@ -146,17 +176,29 @@ def test_every_loader_holds_the_same_rows(
             log = run(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
             run_csv(TAP_HUBSPOT_THREADS_API_URL=hubspot.url)
             assert f"{len(account):,} threads in hubspot.threads of loaded" in log
-            for loader, loaded in (
-                ("target-duckdb", in_duckdb(project, warehouse)),
-                ("target-postgres", in_postgres(postgres)),
-                ("target-jsonl", in_jsonl(files / "threads.jsonl")),
-                ("target-csv", in_csv(files)),
-            ):
-                found.setdefault(loader, []).append(len(loaded))
-                rows = newest(loaded) if loader in APPENDING else loaded
-                assert list(differences(account.threads(), rows)) == []
-    # In the second round: one page for each loader.
-    assert len(hubspot.requests) == 4
+            for stream in FIELDS_OF:
+                for loader, loaded in (
+                    ("target-duckdb", in_duckdb(project, warehouse, stream=stream)),
+                    ("target-postgres", in_postgres(postgres, stream=stream)),
+                    ("target-jsonl", in_jsonl(files / f"{stream}.jsonl")),
+                    ("target-csv", in_csv(files, stream=stream)),
+                ):
+                    if stream == "threads":
+                        found.setdefault(loader, []).append(len(loaded))
+                    rows = newest(loaded) if loader in APPENDING else loaded
+                    truth = rows_of(account, stream, customers=loader == "target-csv")
+                    assert list(differences(truth, rows, stream)) == [], loader
+    assert {row["id"][0] for row in in_csv(files, "actors")} > CUSTOMERS.keys()
+    # In the second round, each of the four runs sends the documented requests.
+    assert hubspot.requests_by_endpoint == {
+        "threads": 4,
+        "inboxes": 8,
+        "channels": 4,
+        "channel-accounts": 8,
+        "actors": 4,
+        "token": 0,
+        "other": 0,
+    }
     again = sum(moment >= overlap for moment in _latest(account))
     for loader, (first, second) in found.items():
         assert first == 1_500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 import tap_hubspot_threads
+from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.support.bootstrap import PINS, ROOT
 from tests.support.harness import TOKEN, Output
@@ -148,7 +150,11 @@ def test_plugin_definition(tmp_path: Path) -> None:
         assert f"{NAME} v{wheel.name.split('-')[1]}" in printed
         output = Output.parse(meltano("--environment=dev", "invoke", NAME), 0)
         listed = meltano("config", "list", NAME)
-    assert len(output.records) == len(account)
+    records = [m for m in output.messages if m["type"] == "RECORD"]
+    assert sum(m["stream"] == "threads" for m in records) == len(account)
+    for stream in FIELDS_OF:
+        rows = [m["record"] for m in records if m["stream"] == stream]
+        assert list(differences(rows_of(account, stream), rows, stream)) == []
     assert "Group 1: access_token" in listed
     assert TOKEN not in listed
 
@@ -205,7 +211,10 @@ def start_as_cron(command: str, project: Path) -> None:
 @pytest.mark.xdist_group("plugin")
 @pytest.mark.parametrize("source", ["path", "repository"])
 def test_own_project(source: str, tmp_path: Path) -> None:
-    """The lines for meltano.yml work in an empty project, also with a lock file."""
+    """The lines for meltano.yml work in an empty project, also with a lock file.
+
+    Meltano selects everything by default. Customers arrive only if that is asked for.
+    """
     example = yaml.safe_load(block("yaml", "namespace: tap_hubspot_threads").text)
     plugins = example["plugins"]
     [tap] = plugins["extractors"]
@@ -231,6 +240,7 @@ def test_own_project(source: str, tmp_path: Path) -> None:
             (project / link).parent.mkdir(parents=True)
             shutil.copy(ROOT / link, project / link)
             env["TAP_HUBSPOT_THREADS_API_URL"] = hubspot.url
+            env["TAP_HUBSPOT_THREADS_INCLUDE_VISITORS"] = "true"
         # As `meltano init` writes it.
         init = {"default_environment": "dev", "environments": [{"name": "dev"}]}
         schedule = yaml.safe_load(block("yaml", "schedules:").text)
@@ -250,13 +260,19 @@ def test_own_project(source: str, tmp_path: Path) -> None:
         project / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin" / "python"
     )
     code = (
-        "import duckdb; rows = duckdb.connect('warehouse.duckdb').execute("
-        "'SELECT id FROM hubspot.threads').fetchall(); print(*[id for id, in rows])"
+        "import duckdb, json, sys; warehouse = duckdb.connect('warehouse.duckdb'); "
+        "tables = [warehouse.execute(f'SELECT id FROM hubspot.{table}').fetchall() "
+        "for table in sys.argv[1:]]; "
+        "print(json.dumps([[id for id, in rows] for rows in tables]))"
     )
-    loaded = subprocess.check_output([python, "-c", code], cwd=project, text=True)
-    assert sorted(loaded.split()) == sorted(
-        thread["id"] for thread in account.threads()
+    loaded = json.loads(
+        subprocess.check_output([python, "-c", code, *FIELDS_OF], cwd=project)
     )
+    for stream, ids in zip(FIELDS_OF, loaded, strict=True):
+        truth = rows_of(account, stream, customers=source == "repository")
+        assert sorted(ids) == sorted(row["id"] for row in truth)
+    is_customer = {actor[0] in CUSTOMERS for actor in ids}
+    assert is_customer == {False, source == "repository"}
 
 
 @pytest.mark.skipif("TESTED_WITH" not in os.environ, reason="it is the working tree")

@@ -1,7 +1,7 @@
 """Every documented query, on DuckDB and PostgreSQL, compared with the account.
 
-An account is read three times in 30 hours. Its rows go into one table that is updated,
-and one that only grows.
+An account is read three times in 30 hours. Its threads go into one table that is
+updated, and one that only grows. Names change between the runs, and some IDs have none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import typing as t
 
 import pytest
 
+from tests.demo.truth import NAMES, rows_of
 from tests.fake_hubspot import Account, FakeHubSpot, Shape
 from tests.support import readme
-from tests.support.harness import TOKEN, run_here, settings
+from tests.support.harness import TOKEN, run_here, select, settings
 from tests.support.meltano_project import select_duckdb, select_postgres
 
 if t.TYPE_CHECKING:
@@ -39,12 +40,14 @@ class Story:
     Attributes:
         runs: When each run took place.
         seen: The threads that each run found.
+        names: For each stream except `threads`, the last known name of each ID.
         answered: When the first response to a thread was really sent.
         select: For each database, a function that returns the rows of queries.
     """
 
     runs: list[dt.datetime]
     seen: list[list[Row]]
+    names: dict[str, dict[str, str | None]]
     answered: dict[str, dt.datetime]
     select: dict[str, Callable[..., list[list[Row]]]]
 
@@ -53,6 +56,10 @@ class Story:
         """The rows of a table that is updated, and from which nothing is deleted."""
         newest = {thread["id"]: thread for threads in self.seen for thread in threads}
         return list(newest.values())
+
+    def name_of(self, stream: str, identity: str) -> str:
+        """Return the name of an ID, or the ID if there is none."""
+        return self.names[stream].get(identity) or identity
 
     @property
     def purged(self) -> list[list[str]]:
@@ -89,6 +96,8 @@ def story(
         account.create(createdAt=_text(runs[0] - dt.timedelta(minutes=minutes)))
         for minutes in range(10, 130, 10)
     ]
+    account.create(originalChannelId="1010")  # a channel that is not listed
+    account.directory.delete_inbox("1204")
     warehouse = tmp_path_factory.mktemp("queries") / "warehouse.duckdb"
     loaders: dict[str, dict[str, t.Any]] = {
         "target-duckdb": {
@@ -103,10 +112,11 @@ def story(
             "load_method": "append-only",
         },
     }
-    tables: dict[str, dict[str, t.Any]] = {
-        "updated": {"emit_activate_version_messages": True},
-        "history": readme.config("__key_properties__"),
+    tables: dict[str, tuple[dict[str, t.Any], t.Any]] = {
+        "updated": ({"emit_activate_version_messages": True}, None),
+        "history": (readme.config("__key_properties__"), select()),
     }
+    names: dict[str, dict[str, str | None]] = {stream: {} for stream in NAMES}
     states: dict[str, t.Any] = {}
     seen: list[list[Row]] = []
     answered: dict[str, dt.datetime] = {}
@@ -117,16 +127,20 @@ def story(
                 _live(account, asked, answered, number)
             account.clock.set(run)
             seen.append(list(account.threads()))
+            for stream in NAMES:
+                rows = rows_of(account, stream)
+                names[stream] |= {row["id"]: row.get("name") for row in rows}
             messages: list[Row] = []
-            for table, config in tables.items():
+            for table, (config, catalog) in tables.items():
                 output = run_here(
                     settings(hubspot.url, sweep_interval_hours=1e-6) | config,
                     state=states.get(table),
+                    catalog=catalog,
                     began=round(run.timestamp() * 1000),
                 )
                 states[table] = output.states[-1]
                 messages += [
-                    _at(message, run) | {"stream": table}
+                    _at(message, run, table)
                     for message in output.messages
                     if message["type"] != "STATE"
                 ]
@@ -135,6 +149,7 @@ def story(
     return Story(
         runs=runs,
         seen=seen,
+        names=names,
         answered=answered,
         select={
             "duckdb": lambda *queries: select_duckdb(installed, warehouse, *queries),
@@ -156,15 +171,27 @@ def _live(
     account.message(thread, sent=True)
     account.message(asked[0], sent=False)
     account.close(asked[1])
+    directory = account.directory
+    directory.rename_inbox("481939", f"Office {number}")
+    directory.remove_actor(f"A-{2_620_022 + 17 * number}")
+    directory.rename_actor("A-2620073", f"Agent {number}")
+    if number == 2:
+        directory.delete_inbox("519204")
     for thread in set(account.live_ids()[number::60]).difference(asked):
         account.purge(thread)
 
 
-def _at(message: Row, run: dt.datetime) -> Row:
-    """Return a message as if the run had happened at another time."""
+def _at(message: Row, run: dt.datetime, table: str) -> Row:
+    """Return a message as if the run had happened at another time.
+
+    Threads go into a table with another name.
+    """
+    changes: Row = {}
     if "time_extracted" in message:
-        return message | {"time_extracted": _text(run)}
-    return message
+        changes["time_extracted"] = _text(run)
+    if message["stream"] == "threads":
+        changes["stream"] = table
+    return message | changes
 
 
 def _text(moment: dt.datetime) -> str:
@@ -183,6 +210,39 @@ def close_to(rows: list[Row]) -> list[t.Any]:
 
 
 DATABASES = pytest.mark.parametrize("database", ["duckdb", "postgres"])
+
+
+@DATABASES
+def test_open_threads_by_inbox_and_assignee(story: Story, database: str) -> None:
+    """Open threads are counted by names of inbox and assignee, and none is left out."""
+    found, _ = story.found(database, "AS assigned_to", "updated")
+    counts = collections.Counter(
+        (thread["inboxId"], thread.get("assignedTo"))
+        for thread in story.current
+        if thread["status"] == "OPEN" and not thread["archived"] and not thread["spam"]
+    )
+    expected = [
+        {
+            "inbox": story.name_of("inboxes", inbox),
+            "assigned_to": story.name_of("actors", actor) if actor else "nobody",
+            "threads": count,
+        }
+        for (inbox, actor), count in counts.items()
+    ]
+
+    def order(row: Row) -> tuple[str, int, str]:
+        return row["inbox"], -row["threads"], row["assigned_to"]
+
+    # The databases sort names differently, but all of them sort by inbox and count.
+    assert sorted(found, key=order) == sorted(expected, key=order)
+    assert [order(row)[:2] for row in found] == [
+        order(row)[:2] for row in sorted(expected, key=order)
+    ]
+    shown = {row["inbox"] for row in found} | {row["assigned_to"] for row in found}
+    # Renamed, deleted before the first run, deleted after it, and left the account.
+    deleted = story.names["inboxes"]["519204"]
+    assert shown >= {"Office 2", "1204", deleted, "Agent 2", "A-2620039", "nobody"}
+    assert any(name.startswith("V-") for name in shown)
 
 
 @DATABASES
@@ -206,10 +266,12 @@ def test_open_threads_by_inbox_and_age(story: Story, database: str) -> None:
         sent = seconds(thread, "latestMessageSentTimestamp")
         received = seconds(thread, "latestMessageReceivedTimestamp")
         counter["waiting"] += received is not None and received > (sent or 0)
-    expected: list[Row] = [{"inbox": inbox} | counts[inbox] for inbox in counts]
+    expected: list[Row] = [
+        {"inbox": story.name_of("inboxes", inbox)} | counts[inbox] for inbox in counts
+    ]
     expected.sort(key=lambda row: (-row["open_threads"], row["inbox"]))
     assert found == expected
-    for name in counts[expected[0]["inbox"]]:
+    for name in expected[0]:
         assert any(row[name] for row in expected), name
 
 
@@ -218,10 +280,14 @@ def test_threads_per_channel_and_month(story: Story, database: str) -> None:
     """Threads are counted by channel and by month of creation."""
     found, _ = story.found(database, "AS begun_in", "updated")
     counts = collections.Counter(
-        (f"{thread['createdAt'][:7]}-01", thread["originalChannelId"])
+        (
+            f"{thread['createdAt'][:7]}-01",
+            story.name_of("channels", thread["originalChannelId"]),
+        )
         for thread in story.current
     )
     assert len(counts) > 10
+    assert {"EMAIL", "1010"} <= {channel for _, channel in counts}
     assert found == [
         {"channel": channel, "begun_in": month, "threads": count}
         for (month, channel), count in sorted(counts.items())
@@ -250,7 +316,7 @@ def test_first_response_of_one_row(story: Story, database: str) -> None:
     assert found == close_to(
         [
             {
-                "inbox": inbox,
+                "inbox": story.name_of("inboxes", inbox),
                 "unanswered": len(waits[inbox]),
                 "longest_wait_hours": max(waits[inbox], default=None),
                 "answered": len(bounds[inbox]),
@@ -258,7 +324,9 @@ def test_first_response_of_one_row(story: Story, database: str) -> None:
                 if bounds[inbox]
                 else None,
             }
-            for inbox in sorted({*waits, *bounds})
+            for inbox in sorted(
+                {*waits, *bounds}, key=lambda inbox: story.name_of("inboxes", inbox)
+            )
         ]
     )
 
@@ -327,6 +395,9 @@ def test_purged_threads_that_are_marked(story: Story, database: str) -> None:
     assert len(purged) > 5
     assert [row["id"] for row in found] == (purged if database == "postgres" else [])
     assert all(row["noticed_at"] for row in found)
+    inboxes = {thread["id"]: thread["inboxId"] for thread in story.current}
+    for row in found:
+        assert row["inbox"] == story.name_of("inboxes", inboxes[row["id"]])
 
 
 @DATABASES
@@ -345,6 +416,7 @@ def test_every_query_is_tested() -> None:
     """These tests cover every query of the documentation."""
     tested = (
         "search_path",
+        "AS assigned_to",
         "AS open_threads",
         "AS begun_in",
         "AS median_hours_at_most",

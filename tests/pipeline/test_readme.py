@@ -7,6 +7,7 @@ import json
 import re
 import typing as t
 
+import pytest
 import yaml
 
 from tap_hubspot_threads.responses import RETRIED_STATUSES
@@ -104,13 +105,65 @@ def test_the_table_of_fields_is_complete() -> None:
         for name in re.findall(r"`(\w+)`", names)
     }
     snapshot = (ROOT / "tests" / "snapshots" / "catalog.json").read_text()
-    [stream] = json.loads(snapshot)["streams"]
+    streams = {s["tap_stream_id"]: s for s in json.loads(snapshot)["streams"]}
     assert told == {
         name: field.get("format") or next(x for x in field["type"] if x != "null")
         if isinstance(field["type"], list)
         else field["type"]
-        for name, field in stream["schema"]["properties"].items()
+        for name, field in streams["threads"]["schema"]["properties"].items()
     }
+
+
+def test_the_tables_of_streams_are_complete() -> None:
+    """The README names every stream, and How it works every field of the others."""
+    snapshot = (ROOT / "tests" / "snapshots" / "catalog.json").read_text()
+    fields = {
+        stream["tap_stream_id"]: list(stream["schema"]["properties"])
+        for stream in json.loads(snapshot)["streams"]
+    }
+    assert requests_by_stream().keys() == fields.keys()
+    header = "| Stream | Field of `threads` | Fields |"
+    table = PAGES["docs/how-it-works.md"].split(header, 1)[1].split("\n\n", 1)[0]
+    told = {}
+    for stream, field, names in re.findall(
+        r"^\| `(\w+)` \| `(\w+)` \| ([^|]+) \|$", table, re.MULTILINE
+    ):
+        assert field in fields["threads"]
+        told[stream] = re.findall(r"`(\w+)`", names)
+    assert told == {name: fields[name] for name in fields if name != "threads"}
+
+
+def requests_by_stream() -> dict[str, int]:
+    """Return the number of requests of a quiet run, from the table in the README."""
+    header = "| Stream | One row per | Each run reads | Requests |"
+    table = PAGES["README.md"].split(header, 1)[1].split("\n\n", 1)[0]
+    found = re.findall(r"^\| `(\w+)` \|.*\| (\d+)[^|]*\|$", table, re.MULTILINE)
+    return {stream: int(number) for stream, number in found}
+
+
+@pytest.mark.parametrize("versions", [False, True])
+def test_the_requests_of_a_quiet_run(*, versions: bool) -> None:
+    """A run with few changes sends as many requests as the README says.
+
+    With ACTIVATE_VERSION, inboxes, channels and channel accounts are read twice.
+    """
+    account = Account(size=300)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(
+            hubspot.url,
+            sweep_interval_hours=12,
+            emit_activate_version_messages=versions,
+        )
+        first = run_here(config, catalog=None)
+        account.message(account.create(assignedTo="A-2620022"))
+        hubspot.forget()
+        run_here(config, state=first.states[-1], catalog=None)
+    expected = requests_by_stream()
+    for stream in ("inboxes", "channels", "channel_accounts"):
+        expected[stream] *= 1 + versions
+    sent = hubspot.requests_by_endpoint
+    assert {s: sent[s.replace("_", "-")] for s in expected} == expected
+    assert sum(sent.values()) == (12 if versions else 7)
 
 
 def anchors(page: str) -> set[str]:

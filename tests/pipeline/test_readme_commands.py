@@ -22,12 +22,13 @@ import pytest
 import yaml
 from typing_extensions import override
 
-from tests.demo.truth import differences
+from tests.demo.truth import FIELDS_OF, differences, rows_of
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Fault
 from tests.support.bootstrap import PINS, ROOT
 from tests.support.meltano_project import in_postgres
 from tests.support.readme import (
     BLOCKS,
+    PAGES,
     Block,
     block,
     is_shown,
@@ -48,7 +49,6 @@ if t.TYPE_CHECKING:
 EXECUTED: dict[tuple[str, str, int], str] = {
     # README.md
     ("console", "uv run meltano run demo", 0): "test_meltano.test_demo",
-    ("console", "uv run pytest", 0): "test_readme_commands.test_first_commands",
     ("console", "python3 tests/demo", 0): "test_meltano.test_demo",
     ("console", "uv tool install", 0): "test_packaging.test_installing",
     ("console", "--test", 0): "test_readme_commands.test_run_on_its_own",
@@ -64,6 +64,7 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     ("text", "tap.py", 0): "test_readme.test_the_diagram_names_every_module",
     ("console", "uv pip compile", 0): "test_readme_commands.test_the_pins_are_renewed",
     # docs/privacy.md
+    ("yaml", "!actors.email", 0): "test_names.test_what_is_deselected_for_privacy",
     ("json", "stream_maps", 0): "test_readme.test_the_hashing_example_hides_the_ids",
     # docs/scheduling.md
     ("yaml", "schedules:", 0): "test_packaging.test_own_project",
@@ -86,7 +87,7 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     # docs/warehouses.md
     ("yaml", "created_at", 0): "test_columns",
     ("yaml", "flattening_enabled", 0): "test_columns",
-    ("yaml", "select:", 0): "test_columns",
+    ("yaml", "!threads.assignedTo", 0): "test_columns",
     ("yaml", "mailbox", 0): "test_columns",
     ("yaml", "batch_config", 0): "test_columns",
     ("yaml", "__key_properties__", 0): "test_queries",
@@ -158,7 +159,7 @@ def test_first_run(project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("meltano")
 def test_run_on_its_own(project: Project, tmp_path: Path) -> None:
-    """`--test` sends one request, and the second run continues from the state."""
+    """`--test` sends four requests, and the second run continues from the state."""
     account = Account(size=40)
     requests: list[int] = []
     loader = project.root / ".meltano" / "loaders" / "target-jsonl" / "venv" / "bin"
@@ -176,12 +177,14 @@ def test_run_on_its_own(project: Project, tmp_path: Path) -> None:
             )
             requests.append(len(hubspot.requests))
     check, first, keep, second = requests
-    assert (check, keep, second) == (1, 0, 1)
-    assert first > 1
-    files = tmp_path.glob("threads*.jsonl")
-    rows = [line for file in files for line in file.read_text().splitlines()]
-    loaded = {json.loads(row)["id"] for row in rows}
-    assert loaded == {thread["id"] for thread in account.threads()}
+    assert (check, keep) == (4, 0)
+    # One for threads, five for names, and one for actors if a thread has one.
+    assert 6 <= second <= 7 < first
+    for stream in FIELDS_OF:
+        files = tmp_path.glob(f"{stream}-*.jsonl")
+        rows = [line for file in files for line in file.read_text().splitlines()]
+        loaded = {json.loads(row)["id"] for row in rows}
+        assert loaded == {row["id"] for row in rows_of(account, stream)}
 
 
 @pytest.mark.xdist_group("meltano")
@@ -205,8 +208,8 @@ def test_operations(project: Project, tmp_path: Path) -> None:
                 MELTANO_CLI_LOG_CONFIG="",
                 **env,
             )
-            requests[name] = len(hubspot.requests)
-            asked[name] = [dict(request.params) for request in hubspot.requests]
+            requests[name] = len(hubspot.list_requests)
+            asked[name] = [dict(request.params) for request in hubspot.list_requests]
 
         run("all", block("console", "--full-refresh tap-"))
         state = block("console", "state get")
@@ -315,8 +318,10 @@ def test_first_commands(tmp_path: Path) -> None:
     # The demo's loader shares the environment of the real one.
     assert "Installed 7/8 plugins" in install
     one = {"PYTEST_ADDOPTS": "-n0 -k test_pins"}
+    with_uv = "uv run pytest"
+    assert f"`{with_uv}`" in PAGES["README.md"]
     for command in (
-        block("console", "uv run pytest"),
+        Block("console", f"$ {with_uv}\n"),
         block("console", "python3 tests\n"),
     ):
         assert "1 passed" in type_in(folder, command, **plain, **one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import logging
@@ -39,6 +40,9 @@ if t.TYPE_CHECKING:
     Row: t.TypeAlias = dict[str, t.Any]
 
 TOKEN = "pat-eu1-7d1f-not-a-real-token"
+
+ONLY_THREADS = object()
+"""The catalog of a run that reads nothing but `threads`, which most tests are about."""
 
 FIELDS: tuple[str, ...] = tuple(ThreadsStream.schema["properties"])
 
@@ -105,18 +109,18 @@ def settings(url: str, **more: t.Any) -> dict[str, t.Any]:
     } | more
 
 
-def written(row: Row) -> Row:
-    """Return the row that the tap should write for a row of the account.
+def written(row: Row, schema: dict[str, t.Any] = ThreadsStream.schema) -> Row:
+    """Return what the tap should write for a row of the account.
 
     It has all fields, date-times in fixed width, and null for missing values.
     """
-    expected: Row = dict.fromkeys(FIELDS)
+    expected: Row = dict.fromkeys(schema["properties"])
     for name, value in row.items():
-        if name not in FIELDS:
+        if name not in expected:
             continue
-        schema = ThreadsStream.schema["properties"][name]
+        field = schema["properties"][name]
         expected[name] = value
-        if schema.get("format") == "date-time" and value is not None:
+        if field.get("format") == "date-time" and value is not None:
             moment = datetime.fromisoformat(value).astimezone(UTC)
             text = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
             expected[name] = f"{text}Z"
@@ -128,16 +132,18 @@ def start_tap(
     config: t.Any,
     *arguments: str,
     state: t.Any = None,
-    catalog: t.Any = None,
+    catalog: t.Any = ONLY_THREADS,
     env: dict[str, str] | None = None,
     stdout: t.Any = subprocess.PIPE,
     program: tuple[str, ...] = ("-m", "tap_hubspot_threads"),
 ) -> subprocess.Popen[bytes]:
     """Start the command line with its files in the test's directory.
 
-    Text is written to its file as is, and None creates no file. `program` is the code
-    or module that Python runs.
+    A text is written to its file as it is, None makes no file; without a catalog, all
+    streams are selected. `program` is what Python is told to run.
     """
+    if arguments and catalog is ONLY_THREADS:
+        catalog = None
     options = _files(directory, config=config, state=state, catalog=catalog)
     return subprocess.Popen(
         [sys.executable, *program, *options, *arguments],
@@ -150,7 +156,8 @@ def start_tap(
 def _files(directory: Path, **contents: t.Any) -> list[str]:
     """Write the files for the command, and return its options."""
     options: list[str] = []
-    for name, content in contents.items():
+    for name, given in contents.items():
+        content = select() if given is ONLY_THREADS else given
         if content is not None:
             path = directory / f"{name}.json"
             path.write_text(
@@ -183,16 +190,16 @@ def run_here(
     config: dict[str, t.Any],
     *,
     state: dict[str, t.Any] | None = None,
-    catalog: dict[str, t.Any] | None = None,
+    catalog: t.Any = ONLY_THREADS,
     began: int | None = None,
 ) -> Output:
     """Run the tap in this process: the same messages, without a second of startup.
 
     Args:
         config: The settings.
-        state: The state, which is not modified.
-        catalog: The catalog; by default, that of discovery.
-        began: When the run begins by the tap's clock, in milliseconds; None for now.
+        state: Left as it is.
+        catalog: The catalog; all streams are selected if it is None.
+        began: When the run begins by the tap's clock, in milliseconds; now if None.
 
     Raises:
         Exception: The error that the command would report on stderr.
@@ -201,7 +208,7 @@ def run_here(
         tap = (clocked(began) if began is not None else TapHubSpotThreads)(
             config=dict(config),
             state=json.loads(json.dumps(state)) if state else None,
-            catalog=catalog,
+            catalog=select() if catalog is ONLY_THREADS else catalog,
         )
         tap.sync_all()
     return Output.parse(stdout.getvalue(), 0)
@@ -217,6 +224,7 @@ def run_command_here(
 ) -> Output:
     """Run the command in this process, from its options to its exit code."""
     command = TapHubSpotThreads.get_singer_command()
+    files.setdefault("catalog", None if arguments else ONLY_THREADS)
     options = _files(directory, config=config, **files)
     stdout, stderr = io.BytesIO(), io.StringIO()
     handler = logging.StreamHandler(stderr)
@@ -280,21 +288,35 @@ def by_id(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def discover() -> dict[str, t.Any]:
-    """Return the catalog of `--discover` as a new dict."""
-    tap = TapHubSpotThreads(validate_config=False, setup_mapper=False)
-    catalog: dict[str, t.Any] = json.loads(tap.catalog_json_text)
+    """Return the catalog of `--discover`, as a dict of its own."""
+    catalog: dict[str, t.Any] = json.loads(_catalog_text())
     return catalog
 
 
-def select(*deselected: str, method: str | None = None) -> dict[str, t.Any]:
-    """Return the catalog with the stream selected, without some of its fields."""
+@functools.cache
+def _catalog_text() -> str:
+    return TapHubSpotThreads(
+        validate_config=False, setup_mapper=False
+    ).catalog_json_text
+
+
+def select(
+    *deselected: str, streams: Iterable[str] = ("threads",), method: str | None = None
+) -> dict[str, t.Any]:
+    """Return the catalog with some streams selected, without some of their fields.
+
+    The first stream of the catalog is `threads`, with the replication method if one is
+    given.
+    """
     catalog = discover()
-    (stream,) = catalog["streams"]
+    catalog["streams"].sort(key=lambda stream: stream["tap_stream_id"] != "threads")
     if method is not None:
-        stream["replication_method"] = method
-    for entry in stream["metadata"]:
-        name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
-        entry["metadata"]["selected"] = name not in deselected
+        catalog["streams"][0]["replication_method"] = method
+    for stream in catalog["streams"]:
+        is_selected = stream["tap_stream_id"] in streams
+        for entry in stream["metadata"]:
+            name = entry["breadcrumb"][-1] if entry["breadcrumb"] else None
+            entry["metadata"]["selected"] = is_selected and name not in deselected
     return catalog
 
 

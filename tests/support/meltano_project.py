@@ -22,7 +22,7 @@ import psycopg
 import yaml
 from psycopg.rows import dict_row
 
-from tests.demo.truth import FIELDS, TIMESTAMPS, utc
+from tests.demo.truth import FIELDS_OF, MOMENTS, utc
 from tests.support.bootstrap import ROOT
 
 if t.TYPE_CHECKING:
@@ -156,20 +156,22 @@ def environment() -> dict[str, str]:
     }
 
 
-def in_duckdb(project: Project, path: Path, schema: str = "hubspot") -> list[Row]:
-    """Return the rows of a DuckDB file, in the tap's form."""
+def in_duckdb(
+    project: Project, path: Path, schema: str = "hubspot", stream: str = "threads"
+) -> list[Row]:
+    """Return the rows of a table in a DuckDB file, in the tap's form."""
     rows: list[Row] = json.loads(
         project.duckdb(
             "import json; from tests.demo.report import Report; "
-            f"report = Report({str(path)!r}, '', '{schema}.threads'); "
-            "print(json.dumps(report.rows()))"
+            f"report = Report({str(path)!r}, '', {schema!r}); "
+            f"print(json.dumps(report.rows({stream!r})))"
         )
     )
     return rows
 
 
 def newest(rows: Iterable[Row]) -> list[Row]:
-    """Return the last row of each thread."""
+    """Return the last row of each ID."""
     return list({row["id"]: row for row in rows}.values())
 
 
@@ -179,42 +181,52 @@ def in_jsonl(path: Path) -> list[Row]:
     return [json.loads(line) for line in lines if line]
 
 
-def in_csv(folder: Path) -> list[Row]:
+def in_csv(folder: Path, stream: str = "threads") -> list[Row]:
     """Return the rows of CSV files, oldest file first, in the tap's form.
 
     CSV writes null and empty text the same way. Here, both are null.
     """
     rows: list[Row] = []
-    for path in sorted(folder.glob("threads-*.csv")):
+    for path in sorted(folder.glob(f"{stream}-*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             rows.extend(map(_from_csv, csv.DictReader(file)))
     return rows
 
 
 def _from_csv(cells: dict[str, str]) -> Row:
-    row: Row = {name: cell or None for name, cell in cells.items()}
-    for name in TIMESTAMPS:
-        if row[name]:
-            row[name] = utc(dt.datetime.fromisoformat(row[name]))
-    for name in ("archived", "spam"):
-        row[name] = {"True": True, "False": False, None: None}[row[name]]
-    ticket = row.pop("threadAssociations__associatedTicketId")
-    row["threadAssociations"] = ticket and {"associatedTicketId": ticket}
+    row: Row = {}
+    for name, cell in cells.items():
+        value: t.Any = cell or None
+        if name in MOMENTS and value:
+            value = utc(dt.datetime.fromisoformat(value))
+        elif name in ("archived", "spam", "active", "authorized"):
+            value = {"True": True, "False": False, None: None}[value]
+        parent, _, child = name.partition("__")
+        if child:
+            row[parent] = row.get(parent)
+            if value:
+                row[parent] = (row[parent] or {}) | {child: value}
+        else:
+            row[name] = value
     return row
 
 
-def in_postgres(uri: str, schema: str = "hubspot") -> list[Row]:
+def in_postgres(
+    uri: str, schema: str = "hubspot", stream: str = "threads"
+) -> list[Row]:
     """Return the rows of a PostgreSQL table, in the tap's form."""
-    names = ", ".join(f'"{name}"' for name in FIELDS)
+    fields = FIELDS_OF[stream]
+    names = ", ".join(f'"{name}"' for name in fields)
     with psycopg.connect(uri.replace("+psycopg", "")) as connection:
         loaded = connection.execute(
-            f"SELECT {names} FROM {schema}.threads".encode()
+            f"SELECT {names} FROM {schema}.{stream}".encode()
         ).fetchall()
-    rows = [dict(zip(FIELDS, row, strict=True)) for row in loaded]
+    rows = [dict(zip(fields, row, strict=True)) for row in loaded]
     for row in rows:
-        for name in TIMESTAMPS:
-            # The columns have no time zone, and hold UTC.
-            row[name] = utc(row[name].replace(tzinfo=dt.UTC)) if row[name] else None
+        for name, value in row.items():
+            if name in MOMENTS and value:
+                # The columns have no time zone, and hold UTC.
+                row[name] = utc(value.replace(tzinfo=dt.UTC))
     return rows
 
 

@@ -1,9 +1,10 @@
 """A Hypothesis state machine of an account, of the tap's runs, and of a table.
 
 Threads are created, get messages, close, move, are archived and so on, also while a
-listing is read. Runs of the tap end, are killed between any two lines or meet an error,
-and start from any STATE that was really written. The target is an upsert by ID that
-honors ACTIVATE_VERSION, or one that reads the files of BATCH messages.
+listing is read. Inboxes are renamed, archived and deleted, and agents leave. Runs of
+the tap end, are killed between any two lines or meet an error, and start from any STATE
+that was really written. The target is an upsert by ID that honors ACTIVATE_VERSION, or
+one that reads the files of BATCH messages.
 
 What the tap cannot know is excused, and nothing else. Each excuse says why:
 
@@ -31,6 +32,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
 
+from tap_hubspot_threads.directory import InboxesStream
 from tap_hubspot_threads.errors import EndlessListing, HubSpotError
 from tests.fake_hubspot import (
     Account,
@@ -69,7 +71,11 @@ CHANGES = (
     *("close", "reopen", "assign", "spam", "link"),
     *("move", "move", "archive", "farewell", "crossing", "crossing"),
     *("restore", "restore", "purge", "wait", "wait"),
+    *("rename", "retire", "dissolve", "leave"),
 )
+
+STREAMS = ("threads", "inboxes", "actors")
+CUSTOMERS = ("V-", "E-")
 
 
 class Killed(BaseException):
@@ -89,7 +95,8 @@ class CutOff(io.BytesIO):
         """Write some messages, or kill the run among them."""
         lines = bytes(data).splitlines(keepends=True)
         for line in lines:
-            if self._left is not None:
+            # Killed among the rows of inboxes, a run leaves nothing to examine.
+            if self._left is not None and b'"stream":"inboxes"' not in line:
                 if self._left <= 0:
                     raise Killed
                 self._left -= 1
@@ -130,6 +137,13 @@ class Saved:
     def version(self) -> int:
         """The version of the rows of the last complete sweep."""
         return max((e.get("sweep_version", 0) for e in self._entries), default=0)
+
+    @property
+    def sweep_began(self) -> int | None:
+        """When the last complete sweep of all inboxes began, by the tap's clock."""
+        noted = [e["sweep_began_at"] for e in self._entries if "sweep_began_at" in e]
+        is_of_all = len(noted) == max(1, len(self._entries) - 1)
+        return min(map(moments.parse, noted)) // 1_000 if is_of_all else None
 
     @property
     def _entries(self) -> list[dict[str, t.Any]]:
@@ -254,6 +268,8 @@ class Machine(RuleBasedStateMachine):
         self.parallel = parallel
         self.directory = Path(tempfile.mkdtemp())
         self.table: dict[str, tuple[Row, int | None]] = {}
+        self.inbox_table: dict[str, tuple[Row, int | None]] = {}
+        self.actors: dict[str, Row] = {}
         self.states = [Saved(None)]
         self.current: Run | None = None
         self.spots: dict[str, Spot] = {}
@@ -345,6 +361,9 @@ class Machine(RuleBasedStateMachine):
         if what == "reindex":
             account.reindex()
             return
+        if what in {"rename", "retire", "dissolve", "leave"}:
+            self._do_elsewhere(what, which)
+            return
         if what in {"flip", "hop"}:
             thread = sorted(live + archived)[which % len(live + archived)]
             what = {"flip": "archive", "hop": "move"}[what]
@@ -405,6 +424,23 @@ class Machine(RuleBasedStateMachine):
                 account.restore(thread)
             case "purge":
                 account.purge(thread)
+
+    def _do_elsewhere(self, what: str, which: int) -> None:
+        """Change what is no thread."""
+        directory = self.account.directory
+        inboxes = [row["id"] for row in directory.inbox_rows()]
+        agents = [row["id"] for row in directory.actor_rows()]
+        if what == "leave" and len(agents) > 1:
+            directory.remove_actor(agents[which % len(agents)])
+        elif len(inboxes) > 1:
+            inbox = inboxes[which % len(inboxes)]
+            match what:
+                case "rename":
+                    directory.rename_inbox(inbox, f"inbox {which}")
+                case "retire":
+                    directory.archive_inbox(inbox)
+                case "dissolve":
+                    directory.delete_inbox(inbox)
 
     def _is_late(self, latest: int | None) -> bool:
         """Whether the newest message may not be shown yet.
@@ -488,7 +524,7 @@ class Machine(RuleBasedStateMachine):
         self.account.clock.advance(hours=hours)
         run, output = self.run(state)
         assert run.is_complete
-        found = [row["id"] for row in rows(output)]
+        found = [row["id"] for row in rows(output, "threads")]
         if self.parallel == 1:
             # In parallel, what is found to be out of order is read again.
             assert len(found) == len(set(found)), "a thread was written twice"
@@ -497,6 +533,7 @@ class Machine(RuleBasedStateMachine):
             self.slipped.clear()
             self.hidden.clear()
         self.check_messages(run)
+        self.check_names(output)
 
     @property
     def now(self) -> int:
@@ -533,7 +570,7 @@ class Machine(RuleBasedStateMachine):
         )
         contract = Contract(**self.contract, **loops)
         self.hubspot.contract = contract
-        self.hubspot._listing._loops = 0
+        self.hubspot._listing._pager._loops = 0
 
         def before(number: int, seen: SeenRequest) -> None:
             run.observe(seen)
@@ -554,6 +591,7 @@ class Machine(RuleBasedStateMachine):
                 harness.clocked(run.began)(
                     config=self.config(),
                     state=copy.deepcopy(run.start.value or {}),
+                    catalog=harness.select(streams=STREAMS),
                 ).sync_all()
             run.is_complete = True
         except Killed:
@@ -621,26 +659,27 @@ class Machine(RuleBasedStateMachine):
     def load(self, output: Output, run: Run) -> None:
         """Upsert the records, honor ACTIVATE_VERSION, keep the states."""
         last = Saved(run.start.value, run.start.swept_at)
+        mentioned: set[str] = set()
+        named: set[str] = set()
         for message in output.messages:
-            if run.is_sweep_due and "version" in message:
+            stream = message.get("stream")
+            if run.is_sweep_due and "version" in message and stream == "threads":
                 assert message["version"] > run.start.version, "a version is not new"
             match message["type"]:
-                case "RECORD":
-                    row = message["record"]
-                    self.table[row["id"]] = (row, message.get("version"))
-                case "BATCH":
-                    for row in rows_of(message):
-                        self.table[row["id"]] = (row, None)
+                case "RECORD" | "BATCH":
+                    is_late = stream == "threads" and last.swept_at == run.began
+                    assert not is_late, "a sweep was noted before it was complete"
+                    self.load_rows(message, mentioned, named)
+                case "ACTIVATE_VERSION" if stream == "inboxes":
+                    self.inbox_table = activate(self.inbox_table, message["version"])
                 case "ACTIVATE_VERSION":
-                    version = message["version"]
-                    self.table = {
-                        key: (row, of)
-                        for key, (row, of) in self.table.items()
-                        if of is None or of >= version
-                    }
+                    self.table = activate(self.table, message["version"])
                     self.check_nothing_living_deleted(run)
                 case "STATE":
+                    assert mentioned <= named, "a STATE covers an unwritten actor"
                     saved = Saved(message["value"], run.start.swept_at)
+                    if saved.sweep_began == run.began:
+                        saved.swept_at = run.began
                     self.check_bookmarks(last, saved, run)
                     self.check_covered(saved, run)
                     self.states.append(saved)
@@ -649,6 +688,22 @@ class Machine(RuleBasedStateMachine):
             Counts.sweeps += 1
             last.swept_at = run.began
         del self.states[:-20]
+
+    def load_rows(self, message: t.Any, mentioned: set[str], named: set[str]) -> None:
+        """Upsert the rows of a message; note the actors that a run has brought."""
+        is_batch = message["type"] == "BATCH"
+        version = message.get("version")
+        for row in rows_of(message) if is_batch else [message["record"]]:
+            match message["stream"]:
+                case "threads":
+                    self.table[row["id"]] = (row, version)
+                    if is_colleague(row["assignedTo"]):
+                        mentioned.add(row["assignedTo"])
+                case "inboxes":
+                    self.inbox_table[row["id"]] = (row, version)
+                case "actors":
+                    self.actors[row["id"]] = row
+                    named.add(row["id"])
 
     # What must hold.
 
@@ -761,14 +816,34 @@ class Machine(RuleBasedStateMachine):
         found = {key: row for key, (row, _) in self.table.items()}
         assert {key: found.get(key) for key in expected} == expected
         if self.mode == "versions":
-            types = [message["type"] for message in output.messages]
-            assert types.count("ACTIVATE_VERSION") == 1
+            activated = [
+                message["stream"]
+                for message in output.messages
+                if message["type"] == "ACTIVATE_VERSION"
+            ]
+            # An empty listing deletes nothing.
+            assert activated == ["threads"] * bool(expected) + ["inboxes"]
             gone = {
                 key
                 for key in found.keys() - expected.keys()
                 if not self._may_stay(key, run)
             }
             assert not gone, "purged threads are still in the table"
+
+    def check_names(self, output: Output) -> None:
+        """After a complete run, inboxes and mentioned actors are up to date."""
+        schema = InboxesStream.schema
+        directory = self.account.directory
+        expected = {row["id"]: written(row, schema) for row in directory.inbox_rows()}
+        found = {key: row for key, (row, _) in self.inbox_table.items()}
+        assert {key: found.get(key) for key in expected} == expected
+        if self.mode == "versions":
+            assert found.keys() == expected.keys(), "a deleted inbox is still there"
+        known = {row["id"]: row for row in directory.actor_rows()}
+        for thread in rows(output, "threads"):
+            if is_colleague(actor := thread["assignedTo"]):
+                name = known.get(actor, {}).get("name")
+                assert self.actors[actor]["name"] == name, "an actor's name is old"
 
     def _may_stay(self, thread: str, run: Run) -> bool:
         """Whether a later run than the start knows of wrote the row of a thread.
@@ -833,10 +908,29 @@ def is_usable(bookmark: int, began: int) -> bool:
     return bookmark <= began * 1000 + DAY
 
 
-def rows(output: Output) -> list[Row]:
-    """Return the rows of a run, whether they are in files or not."""
-    found = output.records
+def is_colleague(actor: str | None) -> bool:
+    """Return whether an actor is none of the customers, whom the tap leaves out."""
+    return actor is not None and not actor.startswith(CUSTOMERS)
+
+
+def activate(
+    table: dict[str, tuple[Row, int | None]], version: int
+) -> dict[str, tuple[Row, int | None]]:
+    """Return the rows of a table that have no version, or no lower one."""
+    return {
+        key: (row, of)
+        for key, (row, of) in table.items()
+        if of is None or of >= version
+    }
+
+
+def rows(output: Output, stream: str) -> list[Row]:
+    """Return the rows of a stream in a run, whether they are in files or not."""
+    found: list[Row] = []
     for message in output.messages:
-        if message["type"] == "BATCH":
-            found += rows_of(message)
+        if message.get("stream") == stream:
+            if message["type"] == "BATCH":
+                found += rows_of(message)
+            elif message["type"] == "RECORD":
+                found.append(message["record"])
     return found

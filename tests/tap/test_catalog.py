@@ -44,19 +44,54 @@ FIELDS_OF_THE_API = {
 }
 
 
-def schema() -> dict[str, t.Any]:
-    """Return the stream's JSON schema."""
-    (stream,) = discover()["streams"]
-    found: dict[str, t.Any] = stream["schema"]
+FIELDS_OF_THE_OTHERS = {
+    "inboxes": {
+        "id",
+        "name",
+        "type",
+        "createdAt",
+        "updatedAt",
+        "archived",
+        "archivedAt",
+    },
+    "channels": {"id", "name"},
+    "channel_accounts": {
+        "id",
+        "name",
+        "channelId",
+        "inboxId",
+        "active",
+        "authorized",
+        "archived",
+        "createdAt",
+        "archivedAt",
+        "deliveryIdentifier",
+    },
+    "actors": {"id", "type", "name", "email", "avatar"},
+}
+
+
+def entry(name: str = "threads") -> dict[str, t.Any]:
+    """Return a stream of the catalog."""
+    streams = {stream["tap_stream_id"]: stream for stream in discover()["streams"]}
+    found: dict[str, t.Any] = streams[name]
     return found
 
 
-def all_fields() -> list[tuple[str, dict[str, t.Any]]]:
-    """Return every field, including nested ones, with its schema."""
+def schema(name: str = "threads") -> dict[str, t.Any]:
+    """Return the JSON schema of a stream."""
+    found: dict[str, t.Any] = entry(name)["schema"]
+    return found
+
+
+def all_fields() -> list[t.Any]:
+    """Return every field of every stream, nested ones too, with its schema."""
     found = []
-    for name, field in schema()["properties"].items():
-        found.append((name, field))
-        found += [(f"{name}.{k}", v) for k, v in field.get("properties", {}).items()]
+    for stream in ("threads", *FIELDS_OF_THE_OTHERS):
+        for name, field in schema(stream)["properties"].items():
+            nested = field.get("properties", {}).items()
+            fields = [(name, field), *((f"{name}.{k}", v) for k, v in nested)]
+            found += [pytest.param(*each, id=f"{stream}.{each[0]}") for each in fields]
     return found
 
 
@@ -67,12 +102,23 @@ def test_the_catalog_is_as_it_was() -> None:
 
 
 def test_the_stream_is_a_table_of_facts() -> None:
-    """The one stream has the key `id` and replicates by the latest message."""
-    (stream,) = discover()["streams"]
+    """`threads` has the ID as its key and is replicated by the latest message."""
+    stream = entry()
     assert stream["tap_stream_id"] == stream["stream"] == "threads"
     assert stream["key_properties"] == ["id"]
     assert stream["replication_key"] == "latestMessageTimestamp"
     assert stream["replication_method"] == "INCREMENTAL"
+
+
+@pytest.mark.parametrize("name", FIELDS_OF_THE_OTHERS)
+def test_the_other_streams_are_tables_of_facts(name: str) -> None:
+    """They have the ID as their key, and are full tables with all documented fields."""
+    stream = entry(name)
+    assert stream["key_properties"] == ["id"]
+    assert stream["replication_method"] == "FULL_TABLE"
+    assert "replication_key" not in stream
+    assert set(stream["schema"]["properties"]) == FIELDS_OF_THE_OTHERS[name]
+    assert stream["schema"]["required"] == ["id"]
 
 
 def test_the_fields_are_those_of_the_api_under_their_own_names() -> None:
@@ -92,8 +138,9 @@ def test_every_field_is_described(name: str, field: dict[str, t.Any]) -> None:
 
 @pytest.mark.parametrize(("name", "field"), all_fields())
 def test_every_field_has_its_type(name: str, field: dict[str, t.Any]) -> None:
-    """IDs are strings, moments have a format, and all fields but `id` can be null."""
-    kinds = {"archived": "boolean", "spam": "boolean", "threadAssociations": "object"}
+    """Ids are strings, moments have their format, and all but `id` may be null."""
+    kinds = dict.fromkeys(("archived", "spam", "active", "authorized"), "boolean")
+    kinds |= dict.fromkeys(("threadAssociations", "deliveryIdentifier"), "object")
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
     nullable = set() if name == "id" else {"null"}
     assert set(types) == {kinds.get(name, "string")} | nullable
@@ -107,11 +154,8 @@ def test_only_the_id_is_required() -> None:
 
 
 def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
-    """The run sends no request, only writes the state it was given, and succeeds."""
-    catalog = discover()
-    for entry in catalog["streams"][0]["metadata"]:
-        if not entry["breadcrumb"]:
-            entry["metadata"]["selected"] = False
+    """No message but the state it was given, no request, and success."""
+    catalog = select(streams=())
     state = {"bookmarks": {"threads": {"replication_key_value": "2024-01-01"}}}
     with FakeHubSpot(Account(size=5), token=TOKEN) as hubspot:
         config = settings(hubspot.url)
@@ -136,9 +180,9 @@ def test_a_deselected_field_is_not_written(name: str) -> None:
 def test_the_keys_are_written_whatever_the_catalog_says(inclusion: str | None) -> None:
     """Without the keys, rows cannot be loaded and the next run cannot continue."""
     catalog = select(*FIELDS)
-    for entry in catalog["streams"][0]["metadata"]:
-        if entry["breadcrumb"] and entry["breadcrumb"][-1] in KEYS:
-            entry["metadata"] |= {"inclusion": inclusion, "selected": False}
+    for found in catalog["streams"][0]["metadata"]:
+        if found["breadcrumb"] and found["breadcrumb"][-1] in KEYS:
+            found["metadata"] |= {"inclusion": inclusion, "selected": False}
     account = Account(size=3)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         output = run_here(settings(hubspot.url), catalog=catalog)
@@ -164,6 +208,20 @@ def test_the_schema_message_is_the_catalogs(tmp_path: Path) -> None:
     assert first["key_properties"] == ["id"]
     assert first["bookmark_properties"] == ["latestMessageTimestamp"]
     assert first["schema"]["properties"] == schema()["properties"]
+
+
+@pytest.mark.parametrize("keys", [[], None, ["inboxId", "id"]])
+def test_the_key_of_the_catalog_is_for_the_target(keys: list[str] | None) -> None:
+    """An append-only table has none; the tap finds its rows by ID all the same."""
+    catalog = select(streams=("threads", "actors"))
+    for stream in catalog["streams"]:
+        stream["key_properties"] = keys
+        for found in stream["metadata"]:
+            if not found["breadcrumb"]:
+                found["metadata"]["table-key-properties"] = keys
+    with FakeHubSpot(Account(size=20), token=TOKEN) as hubspot:
+        output = run_here(settings(hubspot.url), catalog=catalog)
+    assert sum(m.get("stream") == "threads" for m in output.messages) == 21
 
 
 @pytest.mark.parametrize(

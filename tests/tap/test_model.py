@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tap_hubspot_threads import sdk, state, timestamps
+from tap_hubspot_threads.actors import ActorsStream
+from tap_hubspot_threads.directory import InboxesStream
 from tap_hubspot_threads.filters import TIMESTAMP, Filters, Place
 from tap_hubspot_threads.ordering import Frontier, Repeats
 from tap_hubspot_threads.paging import CursorPaginator
@@ -141,11 +143,11 @@ def sweep_done_when_it_begins(patch: pytest.MonkeyPatch) -> None:
     """A sweep counts as complete before it has listed anything."""
     real = ThreadsStream._changes
 
-    def changes(stream: ThreadsStream, inbox: t.Any, pool: t.Any) -> t.Any:
+    def changes(stream: ThreadsStream, inbox: t.Any) -> t.Any:
         if stream._is_sweeping:
             kept = stream._state_of(inbox)
             state.note_sweep(kept, began=stream.began, version=stream._version)
-        yield from real(stream, inbox, pool)
+        yield from real(stream, inbox)
 
     patch.setattr(ThreadsStream, "_changes", changes)
 
@@ -218,12 +220,28 @@ def confirm(patch: pytest.MonkeyPatch, places: Callable[[t.Any], t.Any]) -> None
     """Let all rounds but the first read only some of the places."""
     real = ThreadsStream._sweep_round
 
-    def sweep_round(stream: ThreadsStream, each: t.Any, pool: t.Any) -> t.Any:
+    def sweep_round(stream: ThreadsStream, each: t.Any) -> t.Any:
         is_first = not hasattr(stream, "_has_swept")
         stream._has_swept = True  # type: ignore[attr-defined]
-        return (yield from real(stream, each if is_first else places(each), pool))
+        return (yield from real(stream, each if is_first else places(each)))
 
     patch.setattr(ThreadsStream, "_sweep_round", sweep_round)
+
+
+def actors_after_the_state(patch: pytest.MonkeyPatch) -> None:
+    """Actors are written when all threads are, after the STATE that covers these."""
+    patch.setattr(ThreadsStream, "before_state", lambda _: None)
+
+
+def first_actor_of_a_page_alone(patch: pytest.MonkeyPatch) -> None:
+    """Of the actors that a page mentions, only the first is asked for."""
+    real = ActorsStream.add
+    patch.setattr(ActorsStream, "add", lambda stream, ids: real(stream, [*ids][:1]))
+
+
+def live_inboxes_alone(patch: pytest.MonkeyPatch) -> None:
+    """The archived inboxes are not listed."""
+    patch.setattr(InboxesStream, "listings", InboxesStream.listings[:1])
 
 
 def version_follows_the_clock(patch: pytest.MonkeyPatch) -> None:
@@ -245,7 +263,7 @@ def state_ahead_of_the_batch(patch: pytest.MonkeyPatch) -> None:
         if stream._batcher is not None and (
             len(stream._batched) >= stream._batcher.batch_config.batch_size
         ):
-            stream._write_batches(stream._batcher)
+            stream.write_batches()
         stream.state_manager.is_flushed = False
         stream._write_state_message()
         stream._base_tap.writer.flush()
@@ -316,8 +334,25 @@ def crossing_after_the_changes(machine: Machine) -> None:
     machine.run_disturbed(meanwhile={4: [("message", 0), ("farewell", 1)]})
 
 
+def killed_after_a_page(machine: Machine) -> None:
+    """A run is killed once the STATE of some pages is out."""
+    for number in range(9):
+        machine.change("assign", number)
+    machine.run_disturbed(meanwhile={}, kill_at=20)
+    machine.run_quietly()
+
+
+def archived_inbox(machine: Machine) -> None:
+    """An inbox is archived between two runs."""
+    machine.run_quietly()
+    machine.change("retire", 0)
+    machine.run_quietly()
+
+
 def killed_in_the_sweep(machine: Machine) -> None:
     """A run is killed among the threads that only its sweep would bring."""
+    machine.run_quietly()
+    machine.account.clock.advance(hours=3)
     for _ in range(3):
         machine.change("silent", 0)
     machine.run_disturbed(meanwhile={}, kill_at=9)
@@ -431,6 +466,9 @@ HISTORIES: dict[Plant, tuple[Callable[[Machine], None], dict[str, t.Any]]] = {
         out_of_the_trash_and_back,
         {"size": 4, "mode": "versions"},
     ),
+    actors_after_the_state: (killed_after_a_page, {"size": 9}),
+    first_actor_of_a_page_alone: (killed_after_a_page, {"size": 9}),
+    live_inboxes_alone: (archived_inbox, {"size": 2, "mode": "versions"}),
     version_follows_the_clock: (clock_set_back, {"size": 4, "mode": "versions"}),
     state_ahead_of_the_batch: (batches_of_some_pages, {"size": 12, "mode": "batch"}),
 }

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tap_hubspot_threads.auth import OAUTH_SETTINGS, OAuthToken
-from tap_hubspot_threads.errors import HubSpotError, RequestRefused, RetriesExhausted
+from tap_hubspot_threads.errors import CredentialRefused, HubSpotError, RetriesExhausted
 from tap_hubspot_threads.ordering import Frontier
 from tests.fake_hubspot import Account, FakeHubSpot, Fault, OAuth
 from tests.fake_hubspot.errors import RefusalError
@@ -275,12 +275,12 @@ def test_threads_whose_token_is_refused_share_one_refresh() -> None:
 
 
 def test_a_refresh_that_fails_is_told_to_every_thread() -> None:
-    """No thread is left waiting, and a later refresh can succeed."""
-    endpoint = Endpoint(failure=RequestRefused("no"))
+    """None of them is left to wait, and a later one may succeed."""
+    endpoint = Endpoint(failure=CredentialRefused("no"))
     credential = credential_of(endpoint)
     results = at_once(credential.token)
     assert len(results) == THREADS
-    assert {type(result) for result in results} == {RequestRefused}
+    assert {type(result) for result in results} == {CredentialRefused}
     endpoint.failure = None
     assert credential.token().startswith("access-")
 

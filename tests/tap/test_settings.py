@@ -21,6 +21,7 @@ from tests.support.harness import (
     run_command_here,
     run_here,
     run_tap,
+    select,
     settings,
     start_tap,
 )
@@ -291,7 +292,9 @@ def test_a_run_can_be_configured_by_the_environment_alone(
         "START_DATE": "",
         "MAX_RETRY_SECONDS": "1.5",
     }
-    output = run_tap(tmp_path, None, "--config=ENV", env=variables(env))
+    output = run_tap(
+        tmp_path, None, "--config=ENV", env=variables(env), catalog=select()
+    )
     assert output.code == 0, output.stderr
     assert len(output.records) == 5
     assert {request.param("limit") for request in hubspot.requests} == {"2"}
@@ -336,7 +339,7 @@ def test_an_empty_variable_does_not_hide_what_a_file_says(
     """A variable overrides the file, but an empty one counts as not set."""
     env = variables({"ACCESS_TOKEN": "", "PAGE_SIZE": "3"})
     config = settings(hubspot.url, page_size=5)
-    output = run_tap(tmp_path, config, "--config=ENV", env=env)
+    output = run_tap(tmp_path, config, "--config=ENV", env=env, catalog=select())
     assert output.code == 0, output.stderr
     assert {request.param("limit") for request in hubspot.requests} == {"3"}
 
@@ -584,7 +587,9 @@ def test_configurations_are_merged(tmp_path: Path, hubspot: FakeHubSpot) -> None
     second = tmp_path / "second.json"
     second.write_text(json.dumps({"page_size": 3}))
     config = settings(hubspot.url, page_size=2)
-    output = run_command_here(tmp_path, config, "--config", str(second))
+    output = run_command_here(
+        tmp_path, config, "--config", str(second), catalog=select()
+    )
     assert output.code == 0, output.stderr
     assert {request.param("limit") for request in hubspot.requests} == {"3"}
 
@@ -690,11 +695,11 @@ def test_the_version_is_told_by_either_command(command: str) -> None:
 def test_a_good_credential_passes_the_test(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
-    """`--test` requests one page and succeeds."""
+    """`--test` asks for one page of each list and succeeds."""
     output = run_command_here(tmp_path, settings(hubspot.url), "--test")
     assert output.code == 0, output.stderr
     assert output.errors == []
-    assert [request.status for request in hubspot.requests] == [200]
+    assert [request.status for request in hubspot.requests] == [200] * 4
 
 
 def test_an_account_without_threads_passes_the_test(tmp_path: Path) -> None:
@@ -723,8 +728,8 @@ def test_a_bad_credential_fails_the_test(
 
 
 def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """Somebody waits for `--test`, so it does not retry for ten minutes."""
-    hubspot.faults.add(Fault.status(503, retry_after=30))
+    """Somebody waits for it, and `max_retry_seconds` is ten minutes."""
+    hubspot.faults.add(Fault.status(503, retry_after=30), on="any")
     config = {"access_token": TOKEN, "api_url": hubspot.url}
     before = len(hubspot.requests)
     output = run_tap(tmp_path, config, "--test")
@@ -734,8 +739,9 @@ def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
 
 
 def test_a_test_says_that_it_succeeded(tmp_path: Path, hubspot: FakeHubSpot) -> None:
-    """It prints one line on stderr."""
+    """In one line on stderr for each list."""
     config = {"access_token": TOKEN, "api_url": hubspot.url}
     output = run_tap(tmp_path, config, "--test")
     assert output.code == 0
-    assert "HubSpot accepts the credential" in output.stderr
+    assert output.stderr.count("HubSpot accepts the credential") == 4
+    assert "serves `threads`" in output.stderr

@@ -363,11 +363,13 @@ def test_rows_out_of_order_bring_the_plain_chain_back(
     def disordered(params: dict[str, str]) -> Page:
         page = fetch(params)
         if len(source.requests) > 40:
-            page.rows.reverse()
+            page.rows.insert(0, rows[0])
         return page
 
     source.fetch = disordered  # type: ignore[method-assign]
     assert {*read(source, 8)} == {r["id"] for r in rows}
+    (warning,) = caplog.messages
+    assert "not sorted by `latestMessageTimestamp`" in warning
 
 
 def test_a_cursor_that_forgets_the_bound_brings_the_plain_chain_back(
@@ -672,16 +674,26 @@ def test_a_long_run_says_how_far_it_is(
 
 @pytest.mark.usefixtures("short_slices")
 def test_metrics_are_for_machines(tmp_path: Path) -> None:
-    """Rows, requests and seconds are counted in a line each, not one for a request."""
-    with FakeHubSpot(Account(size=PAGE * PAGES), token=TOKEN) as hubspot:
-        output = run_command_here(tmp_path, config(hubspot, 8))
-        requests = len(hubspot.requests)
-    told = re.findall(r"METRIC: (\{.*\})", output.stderr)
-    values = {point["metric"]: point["value"] for point in map(json.loads, told)}
-    assert len(told) == len(values) == 3
-    assert values["record_count"] == PAGE * PAGES
-    assert values["http_request_count"] == requests > PAGES
-    assert 0 < values["sync_duration"] < 60
+    """Each pass has a line for its rows and one for its requests."""
+    account = Account(size=PAGE * PAGES, shape=Shape(silent=0.1, archived=0.0))
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        settings = config(hubspot, 8) | {"sweep_interval_hours": 12}
+        output = run_command_here(tmp_path, settings)
+        by_id = sum(seen.param("sort") == "id" for seen in hubspot.requests)
+        by_time = len(hubspot.requests) - by_id
+    silent = sum("latestMessageTimestamp" not in row for row in account.threads())
+    points = map(json.loads, re.findall(r"METRIC: (\{.*\})", output.stderr))
+    values = {
+        (point["metric"], point["tags"].get("pass")): point["value"] for point in points
+    }
+    assert 0 < values.pop(("sync_duration", None)) < 60
+    assert values == {
+        ("record_count", "changes"): PAGE * PAGES - silent,
+        ("record_count", "sweep"): silent,
+        ("http_request_count", "changes"): by_time,
+        ("http_request_count", "sweep"): by_id,
+    }
+    assert silent
 
 
 def test_a_short_run_does_not_say_how_far_it_is(tmp_path: Path) -> None:
@@ -689,3 +701,11 @@ def test_a_short_run_does_not_say_how_far_it_is(tmp_path: Path) -> None:
     with FakeHubSpot(Account(size=60), token=TOKEN) as hubspot:
         output = run_command_here(tmp_path, config(hubspot, 4))
     assert "rows read, " not in output.stderr
+
+
+def test_a_gap_of_years_between_short_pages_is_no_obstacle() -> None:
+    """Where rows are so sparse that a slice would end behind the year 9999."""
+    early = [row(n, n * DAY // 1440) for n in range(1_902)]
+    late = [row(2_000 + n, 5 * YEAR + n * DAY // 1440) for n in range(300)]
+    source = Source(early + late, 11)
+    assert {*read(source, 4)} == {r["id"] for r in early + late}
