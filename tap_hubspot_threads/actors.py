@@ -44,6 +44,9 @@ KINDS = "kinds"
 _ID = re.compile(r"[A-Z]-.")
 
 
+_SOURCES = ("threads", "messages")
+
+
 class ActorsStream(HubSpotStream):
     """Actors that rows of this run mention, each one once a run.
 
@@ -170,10 +173,11 @@ class ActorsStream(HubSpotStream):
 
     @override
     def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
-        if not self._hubspot_tap.streams["threads"].selected:
+        others = self._hubspot_tap.streams
+        if not any(name in others and others[name].selected for name in _SOURCES):
             self.logger.warning(
-                "Nothing to read: `actors` holds whom `threads` mentions; select "
-                "`threads` as well"
+                "Nothing to read: `actors` holds whom `threads` and `messages` "
+                "mention; select `threads` as well"
             )
         yield "mentioned", iter((self._written,))
         if self._unknown:

@@ -6,6 +6,7 @@ All streams share its connections, its credential and its view of HubSpot's limi
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import threading
 import typing as t
@@ -39,6 +40,16 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables for certificates; the first that is set counts."""
 
 
+_HARMLESS = re.compile(r"[a-z-]*|v3|[0-9]{1,20}|[0-9]{4}-[0-9]{2}(-beta)?")
+
+
+class DailyLimit(t.NamedTuple):
+    """How many requests a day the account has, and how many are left today."""
+
+    limit: int
+    remaining: int
+
+
 class HubSpotClient:
     """Sends requests to HubSpot's API. Safe to use from several threads.
 
@@ -48,7 +59,10 @@ class HubSpotClient:
         now: The same at the latest response that had one.
         retry_budget: Seconds that one request may take, tries included.
         limiter: Keeps all requests below HubSpot's limit.
-        requests_sent: How many requests were answered, successfully or not, by path.
+        requests_sent: How many requests were answered, successfully or not, by the last
+            part of their paths.
+        daily: What the latest response said of the account's daily limit; None if none
+            did. OAuth apps are not told.
     """
 
     CONNECT_TIMEOUT = 10.0
@@ -71,6 +85,7 @@ class HubSpotClient:
         self.now: str | None = None
         self.limiter = RateLimiter(logger)
         self.requests_sent: Counter[str] = Counter()
+        self.daily: DailyLimit | None = None
 
     def get(self, path: str, params: Params) -> Answer:
         """Send a GET request until it succeeds.
@@ -121,7 +136,7 @@ class HubSpotClient:
             response.request
         ):
             response = self._send_limited(request)
-        path = request.url.removeprefix(self._url)
+        path = _without_ids(request.url.removeprefix(self._url))
         return responses.read(response, self._credential, path)
 
     def _send_limited(self, request: requests.Request) -> requests.Response:
@@ -183,11 +198,27 @@ class HubSpotClient:
             )
             raise HubSpotError(msg) from None
         with self._lock:
-            self.requests_sent[request.url.removeprefix(self._url)] += 1
+            self.requests_sent[request.url.rpartition("/")[2]] += 1
+            self.daily = _daily_limit(response.headers) or self.daily
             date = timestamps.from_http_date(response.headers.get("Date"))
             self.now = date or self.now
             self.began = self.began or self.now
         return response
+
+
+def _without_ids(path: str) -> str:
+    """Return a path without the IDs of messages: they may hold a phone number."""
+    parts = path.split("/")
+    return "/".join(part if _HARMLESS.fullmatch(part) else "…" for part in parts)
+
+
+def _daily_limit(headers: Mapping[str, str]) -> DailyLimit | None:
+    try:
+        limit = int(headers["X-HubSpot-RateLimit-Daily"])
+        remaining = int(headers["X-HubSpot-RateLimit-Daily-Remaining"])
+    except (KeyError, ValueError):
+        return None
+    return DailyLimit(limit, remaining) if limit > 0 else None
 
 
 def _session(url: str, connections: int) -> requests.Session:

@@ -92,3 +92,65 @@ class Progress:
             f"{self._clock() - self._began:.1f} s"
         )
         self._logger.info("Complete: %s", "; ".join((summary, *facts)))
+
+
+class ThreadProgress(Progress):
+    """Logs how many threads have been read, and how many are to come."""
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        share_in_use: Callable[[], float | None],
+        requests_sent: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the first interval. `requests_sent` counts those of the stream."""
+        super().__init__(logger, share_in_use=share_in_use, clock=clock)
+        self._requests_sent = requests_sent
+        self.threads = 0
+        self._total: int | None = None
+
+    def to_come(self, count: Callable[[], int]) -> int:
+        """Return how many threads are to come. They are counted once."""
+        if self._total is None:
+            self._total = self.threads + count()
+        return max(0, self._total - self.threads)
+
+    def thread(self, rows: int, count: Callable[[], int] | None = None) -> None:
+        """Count a thread, and log if it is time.
+
+        Args:
+            rows: Its rows.
+            count: Counts the threads that are to come; None if nobody knows them.
+        """
+        self.threads += 1
+        self._read += rows
+        self._written += rows
+        now = self._clock()
+        if now - self._logged_at < self.INTERVAL:
+            return
+        elapsed = now - self._began
+        share, rest = self._share_in_use(), ""
+        if count is not None:
+            to_come = self.to_come(count)
+            left = duration(to_come * elapsed / self.threads)
+            rest = f", {to_come:,} to come, about {left} left"
+        self._logger.info(
+            "%s: %s threads read%s; %.1f requests a second%s",
+            self._pass,
+            f"{self.threads:,}",
+            rest,
+            self._requests_sent() / elapsed,
+            "" if share is None else f", {share:.0%} of HubSpot's limit in use",
+        )
+        self._logged_at = self._clock()
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words, in its largest units."""
+    minutes = round(seconds / 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

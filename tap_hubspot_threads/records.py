@@ -129,6 +129,8 @@ class RecordReader:
             if value is None and self._flattened:
                 value = self._convert({}, nested, identity, f"{prefix}{name}.")
             record[name] = value
+        for name, known in fields.open if self._flattened else ():
+            record[name] = dict.fromkeys(known) | (record[name] or {})
         return record
 
     def _warn_unknown(self, names: Collection[str], prefix: str) -> None:
@@ -171,12 +173,15 @@ class _Fields:
         self.names: list[str] = []
         self.scalars: list[tuple[str, type, IsUsual | None, Convert]] = []
         self.objects: list[tuple[str, _Fields]] = []
+        self.open: list[tuple[str, tuple[str, ...]]] = []
         for name, schema in properties.items():
             crumb = (*breadcrumb, "properties", name)
             if not is_selected(crumb):
                 continue
             self.names.append(name)
-            if "properties" in schema:
+            if schema.get("additionalProperties"):
+                self.open.append((name, tuple(schema["properties"])))
+            if schema.get("properties") and not schema.get("additionalProperties"):
                 nested = _Fields(schema["properties"], crumb, is_selected)
                 self.objects.append((name, nested))
             else:
@@ -189,6 +194,9 @@ def _conversion(schema: dict[str, t.Any]) -> tuple[type, IsUsual | None, Convert
         return str, timestamps.FIXED_WIDTH.fullmatch, _date_time
     if "boolean" in schema["type"]:
         return bool, None, _boolean
+    for name, kind in (("array", list), ("object", dict)):
+        if name in schema["type"]:
+            return kind, None, _unreadable
     return str, None, _text
 
 
@@ -204,6 +212,10 @@ def _text(value: object) -> str:
 def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
+    raise ValueError
+
+
+def _unreadable(_: object) -> t.NoReturn:
     raise ValueError
 
 

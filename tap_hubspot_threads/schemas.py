@@ -217,3 +217,162 @@ ACTOR: dict[str, t.Any] = th.PropertiesList(
     ),
     th.Property("avatar", th.StringType, description="URL of a picture."),
 ).to_dict()
+
+
+def _open(*, many: bool = False) -> t.Any:  # noqa: ANN401
+    """Return the type of an object, or a list of objects, with any members."""
+    kind = th.ObjectType(additional_properties=True)
+    return th.ArrayType(kind) if many else kind
+
+
+MESSAGE: dict[str, t.Any] = th.PropertiesList(
+    th.Property(
+        "id",
+        th.StringType(nullable=False),
+        required=True,
+        description="Id of the message or event. Whether it is unique across threads "
+        "is unknown, so the thread is part of the key.",
+    ),
+    th.Property(
+        "conversationsThreadId",
+        th.StringType(nullable=False),
+        required=True,
+        description="Id of the thread, as in `threads.id`.",
+    ),
+    th.Property(
+        "type",
+        th.StringType,
+        description="MESSAGE, COMMENT, WELCOME_MESSAGE, ASSIGNMENT, "
+        "THREAD_STATUS_CHANGE or THREAD_INBOX_CHANGE; a type that HubSpot adds passes "
+        "through.",
+    ),
+    th.Property(
+        "createdAt",
+        th.DateTimeType,
+        description="When it was sent or happened. Incoming mail has its own date, in "
+        "whole seconds, and appears some seconds later.",
+    ),
+    th.Property("updatedAt", th.DateTimeType, description="When it was last changed."),
+    th.Property(
+        "createdBy",
+        th.StringType,
+        description="Actor who sent or did it, as in `actors`.",
+    ),
+    th.Property(
+        "client",
+        th.ObjectType(
+            th.Property(
+                "clientType",
+                th.StringType,
+                description="HUBSPOT, INTEGRATION or SYSTEM.",
+            ),
+            th.Property(
+                "integrationAppId",
+                th.IntegerType,
+                description="Id of the app, if one created it.",
+            ),
+            additional_properties=True,
+        ),
+        description="Where it was created.",
+    ),
+    th.Property(
+        "senders",
+        _open(many=True),
+        description="Who sent it: `actorId`, `name`, `senderField`, "
+        "`deliveryIdentifier`.",
+    ),
+    th.Property(
+        "recipients",
+        _open(many=True),
+        description="Who received it: `actorId`, `name`, `recipientField`, "
+        "`deliveryIdentifier`.",
+    ),
+    th.Property(
+        "archived", th.BooleanType, description="Whether the message is archived."
+    ),
+    th.Property(
+        "text",
+        th.StringType,
+        description="Text of a message or comment. It can hold HTML, be truncated, or "
+        "be empty while `richText` has the body.",
+    ),
+    th.Property("richText", th.StringType, description="The same as HTML."),
+    th.Property(
+        "attachments",
+        _open(many=True),
+        description="Files and the like. The URL of a file is valid for about a day.",
+    ),
+    th.Property("subject", th.StringType, description="Subject of a mail."),
+    th.Property(
+        "direction",
+        th.StringType,
+        description="INCOMING or OUTGOING. A mail that staff sent from another mailbox "
+        "can be INCOMING.",
+    ),
+    th.Property(
+        "channelId", th.StringType, description="Id of the channel, as in `channels`."
+    ),
+    th.Property(
+        "channelAccountId",
+        th.StringType,
+        description="Id of the channel account, as in `channel_accounts`.",
+    ),
+    th.Property(
+        "truncationStatus",
+        th.StringType,
+        description="NOT_TRUNCATED, TRUNCATED or TRUNCATED_TO_MOST_RECENT_REPLY.",
+    ),
+    th.Property(
+        "inReplyToId", th.StringType, description="Id of the mail that it replies to."
+    ),
+    th.Property(
+        "status",
+        th.ObjectType(
+            th.Property(
+                "statusType",
+                th.StringType,
+                description="SENT, RECEIVED, READ or FAILED.",
+            ),
+            additional_properties=True,
+        ),
+        description="What became of the message, with `failureDetails` if it was not "
+        "sent. It can change later.",
+    ),
+    th.Property(
+        "assignedFrom",
+        th.StringType,
+        description="Of an ASSIGNMENT, the actor who had the thread before.",
+    ),
+    th.Property(
+        "assignedTo",
+        th.StringType,
+        description="Of an ASSIGNMENT, the actor who has the thread now.",
+    ),
+    th.Property(
+        "newStatus",
+        th.StringType,
+        description="Of a THREAD_STATUS_CHANGE, OPEN or CLOSED.",
+    ),
+    th.Property(
+        "fromInboxId",
+        th.StringType,
+        description="Of a THREAD_INBOX_CHANGE, the inbox that the thread was in.",
+    ),
+    th.Property(
+        "toInboxId",
+        th.StringType,
+        description="Of a THREAD_INBOX_CHANGE, the inbox that the thread is in now.",
+    ),
+    th.Property(
+        "originalText",
+        th.StringType,
+        description="Whole text of a truncated message, with "
+        "`include_original_content`.",
+    ),
+    th.Property(
+        "originalRichText",
+        th.StringType,
+        description="Whole HTML of a truncated message, with "
+        "`include_original_content`.",
+    ),
+).to_dict()

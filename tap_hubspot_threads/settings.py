@@ -117,6 +117,30 @@ SETTINGS = th.PropertiesList(
         "`E-`), with their names and e-mail addresses.",
     ),
     th.Property(
+        "include_messages",
+        th.BooleanType,
+        default=False,
+        title="Include messages",
+        description="Whether to extract the stream `messages`, which takes a request "
+        "for each thread and holds customers' words, names and addresses.",
+    ),
+    th.Property(
+        "include_original_content",
+        th.BooleanType,
+        default=False,
+        title="Include original content",
+        description="Whether to fetch the whole text of each message that HubSpot "
+        "lists truncated, with one more request for each.",
+    ),
+    th.Property(
+        "daily_limit_reserve",
+        th.NumberType(minimum=0, maximum=100),
+        default=10,
+        title="Reserve of the daily limit in percent",
+        description="How much of the account's daily limit of requests `messages` "
+        "leaves to others. If no more is left, it ends, and the next run goes on.",
+    ),
+    th.Property(
         "inbox_ids",
         th.ArrayType(th.IntegerType(minimum=0, nullable=False)),
         title="Inboxes",

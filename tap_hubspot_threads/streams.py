@@ -76,7 +76,7 @@ class HubSpotStream(BaseStream):
     @property
     @override
     def requests_sent(self) -> int:
-        return self.client.requests_sent[self.path]
+        return self.client.requests_sent[self.path.rpartition("/")[2]]
 
     @override
     def get_new_paginator(self) -> CursorPaginator:

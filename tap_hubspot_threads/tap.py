@@ -24,6 +24,7 @@ from tap_hubspot_threads.directory import (
     InboxesStream,
 )
 from tap_hubspot_threads.errors import HubSpotError
+from tap_hubspot_threads.messages import MessagesStream
 from tap_hubspot_threads.sdk import BaseTap
 from tap_hubspot_threads.state import readable
 from tap_hubspot_threads.threads import ThreadsStream
@@ -40,6 +41,7 @@ STREAMS: tuple[type[HubSpotStream], ...] = (
     InboxesStream,
     ChannelsStream,
     ChannelAccountsStream,
+    MessagesStream,
     ActorsStream,
 )
 """In the order in which they are read: the most important first, and last the one that
@@ -114,7 +116,11 @@ class TapHubSpotThreads(BaseTap):
 
     @override
     def discover_streams(self) -> list[HubSpotStream]:
-        return [stream(self) for stream in STREAMS]
+        return [
+            stream(self)
+            for stream in STREAMS
+            if stream is not MessagesStream or self.config.get("include_messages")
+        ]
 
     @override
     def load_state(self, state: dict[str, t.Any]) -> None:

@@ -47,7 +47,7 @@ class Contestant:
         name: Its name in the table.
         command: Module or program, and its arguments; settings follow them.
         settings: Settings other than address and token.
-        streams: What the tap reads.
+        streams: What the tap reads. If it reads messages, only their rows count.
     """
 
     name: str
@@ -58,6 +58,11 @@ class Contestant:
 
 PYTHON = sys.executable
 STOCK = Contestant("a: stock SDK tap", (PYTHON, "-m", "tests.benchmarks.stock"))
+CHILD = Contestant(
+    "a: stock SDK tap, child stream",
+    (PYTHON, "-m", "tests.benchmarks.stock_messages"),
+    streams=("threads", "messages"),
+)
 LOOP = Contestant("b: requests + json", (PYTHON, "-m", "tests.benchmarks.loop"))
 CHANGES = {"sweep_interval_hours": 0}
 
@@ -76,6 +81,15 @@ def tap(
 ONE = tap("1 request", max_parallel_requests=1)
 FOUR = tap("4 requests (default)")
 EIGHT = tap("8 requests", max_parallel_requests=8)
+MESSAGES = {
+    workers: tap(
+        f"threads and messages, {workers} requests",
+        ("threads", "messages"),
+        include_messages=True,
+        max_parallel_requests=workers,
+    )
+    for workers in (1, 4, 8, 16)
+}
 FIRST = tap("first load with its sweep", sweep_interval_hours=12)
 
 
@@ -89,6 +103,7 @@ class Case:
         server: Switches of the fake.
         contestants: The commands that take turns.
         changes: How many of the newest threads are to be found; None for all.
+        rounds: How often they are read at most.
     """
 
     title: str
@@ -96,6 +111,7 @@ class Case:
     server: tuple[str, ...]
     contestants: tuple[Contestant, ...]
     changes: int | None = None
+    rounds: int | None = None
 
 
 CASES = {
@@ -147,6 +163,26 @@ CASES = {
         (STOCK, LOOP, FOUR, tap("all streams", EVERYTHING)),
         changes=50,
     ),
+    "messages": Case(
+        "The messages of 2,000 threads, no delay",
+        2_000,
+        (),
+        (CHILD, MESSAGES[1], MESSAGES[4]),
+    ),
+    "messages-delay": Case(
+        "The messages of 4,000 threads, 100 ms a request",
+        4_000,
+        ("--delay", "0.1"),
+        (MESSAGES[4], MESSAGES[8], MESSAGES[16]),
+        rounds=1,
+    ),
+    "messages-quota": Case(
+        f"The messages of 4,000 threads, {PER_WINDOW} requests in {WINDOW:.0f} s",
+        4_000,
+        ("--quota", str(PER_WINDOW), "--quota-window", "rolling"),
+        (MESSAGES[8],),
+        rounds=1,
+    ),
 }
 
 
@@ -185,7 +221,7 @@ def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Me
     else:
         config = {"access_token": TOKEN, "api_url": url} | contestant.settings
         arguments = ["--config", _file(folder / "config.json", config)]
-        if contestant.streams:
+        if contestant.streams and contestant is not CHILD:
             catalog = select(streams=contestant.streams)
             arguments += ["--catalog", _file(folder / "catalog.json", catalog)]
         if since:
@@ -213,15 +249,19 @@ def run(contestant: Contestant, url: str, since: str | None, folder: Path) -> Me
         msg = f"{contestant.name} failed: {log.read_text()[-500:]}"
         raise RuntimeError(msg)
     after = _counted(url)
+    counted = "messages" if "messages" in contestant.streams else "threads"
+    marks = [b'"type":"RECORD"', f'"stream":"{counted}"'.encode()]
+    if contestant is LOOP:
+        marks = [b'"associatedContactId"']
     with out.open("rb") as lines:
-        rows = sum(b'"associatedContactId"' in line for line in lines)
+        rows = sum(all(mark in line for mark in marks) for line in lines)
     return Measure(
         wall,
         used.ru_utime + used.ru_stime,
         memory / 1024,
         after["requests"] - before["requests"],
         after["throttled"] - before["throttled"],
-        rows - (contestant is not LOOP),  # the field is also in SCHEMA
+        rows,
     )
 
 
@@ -256,9 +296,10 @@ def measure(case: Case, rounds: int) -> list[str]:
         since = moments[-case.changes]
     results: dict[str, list[Measure]] = {}
     with serving(case) as url, tempfile.TemporaryDirectory() as folder:
-        # The server generates each row once.
-        run(case.contestants[-1], url, None, Path(folder))
-        for number in range(rounds):
+        if case.rounds != 1:
+            # The server generates each row once.
+            run(case.contestants[-1], url, None, Path(folder))
+        for number in range(min(rounds, case.rounds or rounds)):
             for contestant in case.contestants:
                 if "quota" in " ".join(case.server):
                     time.sleep(WINDOW + 1)  # no two runs share a window
@@ -269,7 +310,11 @@ def measure(case: Case, rounds: int) -> list[str]:
         name: Measure(*map(statistics.median, zip(*runs, strict=True)))
         for name, runs in results.items()
     }
-    return [*_table(case, medians), *_of_the_quota(case, medians)]
+    return [
+        *_table(case, medians),
+        *_of_the_latency(case, medians),
+        *_of_the_quota(case, medians),
+    ]
 
 
 def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
@@ -291,7 +336,8 @@ def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
         f"| | {' | '.join(columns)} |",
         f"|---|{'--:|' * len(columns)}",
     ]
-    a, b = medians.get(STOCK.name), medians.get(LOOP.name)
+    a = medians.get(STOCK.name) or medians.get(CHILD.name)
+    b = medians.get(LOOP.name)
     for name, it in medians.items():
         ratios = (
             f"{of / base:.2f}" if base else ""
@@ -309,6 +355,24 @@ def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
             f"| {it.throttled:.0f} | {it.rows:,.0f} |"
         )
     return [*lines, ""]
+
+
+def _of_the_latency(case: Case, medians: dict[str, Measure]) -> list[str]:
+    """Return how long the requests would take at least, side by side."""
+    if "--delay" not in case.server:
+        return []
+    delay = float(case.server[case.server.index("--delay") + 1])
+    lines = []
+    for contestant in case.contestants:
+        workers = contestant.settings.get("max_parallel_requests")
+        if workers:
+            it = medians[contestant.name]
+            least = it.requests * delay / workers
+            lines.append(
+                f"- {contestant.name}: {it.requests:,.0f} requests of {delay} s, "
+                f"{workers} at once, take {least:.1f} s; measured: {it.wall:.1f} s"
+            )
+    return [*lines, ""] if lines else []
 
 
 def _of_the_quota(case: Case, medians: dict[str, Measure]) -> list[str]:

@@ -20,7 +20,7 @@ YEARS = 1.5
 # No archived threads: after a day, some of them would be purged, and without
 # ACTIVATE_VERSION the table would keep them.
 SHAPE = Shape(
-    archived=0.0, silent=0.02, timestamps="mixed", whole_seconds=0.15, unicode=True
+    archived=0.0, silent=0.0, timestamps="mixed", whole_seconds=0.15, unicode=True
 )
 MESSAGES_A_DAY = 40
 NEW_THREADS_A_DAY = 8
@@ -52,11 +52,13 @@ class Run:
         day: By how many days the account had moved on.
         requests: How many requests the fake HubSpot answered.
         written: How many threads the tap wrote.
+        messages: How many messages it wrote.
     """
 
     day: int
     requests: int = 0
     written: int = 0
+    messages: int = 0
 
     @classmethod
     def last(cls) -> Run | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import os
 import sqlite3
 import sys
@@ -19,13 +20,15 @@ import duckdb
 
 from tests.demo.truth import (
     FIELDS,
-    FIELDS_OF,
+    FIELDS_OF_ALL,
     MOMENTS,
     NAMES,
     OBJECTS,
     differences,
+    first_responses,
     rows_of,
     utc,
+    without_empty,
 )
 
 if t.TYPE_CHECKING:
@@ -81,14 +84,16 @@ def report_demo() -> None:
         raise Unequal("NOT EQUAL: demo.json, which says what to compare with, is gone")
     print(
         f"Day {run.day} of the account. Threads written: {run.written:,}. "
-        f"Requests to HubSpot: {run.requests:,}"
+        f"Messages: {run.messages:,}. Requests to HubSpot: {run.requests:,}"
     )
     account = account_on(run.day)
-    truth = {stream: rows_of(account, stream) for stream in FIELDS_OF}
+    truth = {
+        stream: rows_of(account, stream, messages=True) for stream in FIELDS_OF_ALL
+    }
     found = [
         difference
         for stream, rows in truth.items()
-        for difference in differences(rows, report.rows(stream), stream)
+        for difference in differences(without_empty(rows), report.rows(stream), stream)
     ]
     if found:
         lines = [f"NOT EQUAL, differences: {len(found):,}", *found[:MOST_DIFFERENCES]]
@@ -102,6 +107,20 @@ def report_demo() -> None:
     )
     names = [f"{len(truth[name]):,} {name.replace('_', ' ')}" for name in NAMES]
     print(f"Equal: {', '.join(names[:-1])} and {names[-1]}, in each of their fields")
+    print(f"Equal: {len(truth['messages']):,} messages, in each of their fields")
+    expected, medians = first_responses(account), report.first_responses()
+    wrong = [
+        i for i in expected.keys() | medians if not _is_equal(i, expected, medians)
+    ]
+    if wrong:
+        raise Unequal(f"NOT EQUAL: median first response of {', '.join(sorted(wrong))}")
+    print("Equal: the median first response of each inbox")
+
+
+def _is_equal(inbox: str, expected: dict[str, float], found: dict[str, float]) -> bool:
+    return math.isclose(
+        expected.get(inbox, math.inf), found.get(inbox, -math.inf), abs_tol=0.001
+    )
 
 
 class Report:
@@ -124,6 +143,8 @@ class Report:
         self._columns: dict[str, set[str]] = {}
         try:
             self._connection = duckdb.connect(path, read_only=True)
+            # It would be printed between the lines of the report.
+            self._connection.execute("SET enable_progress_bar = false")
             self._columns["threads"] = self._columns_of("threads")
         except duckdb.Error as error:
             cause = str(error).splitlines()[0]
@@ -131,7 +152,7 @@ class Report:
                 f"There is no table {schema}.threads to read in {path} ({cause}). Has "
                 "the job loaded anything? Its log says more"
             ) from None
-        for stream in NAMES:
+        for stream in (*NAMES, "messages"):
             try:
                 self._columns[stream] = self._columns_of(stream)
             except duckdb.CatalogException:  # deselected, or the token has no scope
@@ -153,6 +174,8 @@ class Report:
             self._print_agents()
         if self._has("createdAt"):
             self._print_months()
+        if self._has("direction", "createdBy", "createdAt", stream="messages"):
+            self._print_first_responses()
         seconds = self._seconds()
         if seconds is not None:
             print(f"Extracted and loaded in {seconds:.1f} s")
@@ -199,6 +222,41 @@ class Report:
         for month, count in reversed(months):
             print(f"{month:<12}{count:>10,} {'█' * round(BAR * count / most)}")
 
+    def _print_first_responses(self) -> None:
+        medians = self.first_responses()
+        name, join = self._name_of("inboxes", "inboxId")
+        names: dict[str, str] = dict(
+            self._all(f"SELECT DISTINCT inboxId, {name} FROM {{schema}}.threads {join}")
+        )
+        if not medians:
+            return
+        width = _width("Inbox", [names[inbox] for inbox in medians])
+        print("Median first response by inbox")
+        for inbox in sorted(medians, key=lambda inbox: (medians[inbox], names[inbox])):
+            print(f"{names[inbox]:<{width}}{medians[inbox]:>10,.0f} min")
+
+    def first_responses(self) -> dict[str, float]:
+        """Return the median minutes to the first response, by inbox.
+
+        docs/queries.md explains the query.
+        """
+        return dict(
+            self._all(
+                "WITH said AS (SELECT *, conversationsThreadId AS thread "
+                "FROM {schema}.messages WHERE type = 'MESSAGE'), "
+                "asked AS (SELECT thread, min(createdAt) AS begun FROM said "
+                "WHERE direction = 'INCOMING' GROUP BY thread), "
+                "answered AS (SELECT thread, "
+                "epoch_ms(min(createdAt)) - epoch_ms(min(begun)) AS wait "
+                "FROM said JOIN asked USING (thread) WHERE direction = 'OUTGOING' "
+                "AND starts_with(createdBy, 'A-') AND createdAt > begun "
+                "GROUP BY thread) "
+                "SELECT inboxId, median(wait) / 60000 FROM answered "
+                "JOIN {schema}.threads ON threads.id = thread "
+                "WHERE archived IS NOT TRUE AND spam IS NOT TRUE GROUP BY inboxId"
+            )
+        )
+
     def _name_of(self, stream: str, field: str) -> tuple[str, str]:
         """Return the SQL expression for the name of an ID, and the join that it needs.
 
@@ -233,7 +291,8 @@ class Report:
 
     def rows(self, stream: str = "threads") -> list[Row]:
         """Return the rows of a table as the tap wrote them."""
-        names = [name for name in FIELDS_OF[stream] if self._has(name, stream=stream)]
+        fields = FIELDS_OF_ALL[stream]
+        names = [name for name in fields if self._has(name, stream=stream)]
         if not names:
             return []
         rows = [
@@ -244,7 +303,7 @@ class Report:
             for name, value in row.items():
                 if name in MOMENTS and value:
                     row[name] = utc(value.replace(tzinfo=dt.UTC))
-                elif name in OBJECTS and value:
+                elif name in OBJECTS.get(stream, ()) and value:
                     row[name] = json.loads(value)
         return rows
 

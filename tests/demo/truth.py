@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import statistics
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -24,8 +25,12 @@ TIMESTAMPS = (
 MOMENTS = (*TIMESTAMPS, "updatedAt", "archivedAt")
 """The date-times of all streams."""
 
-OBJECTS = ("threadAssociations", "deliveryIdentifier")
-"""The fields of all streams that are JSON objects."""
+OBJECTS = {
+    "threads": ("threadAssociations",),
+    "channel_accounts": ("deliveryIdentifier",),
+    "messages": ("client", "senders", "recipients", "attachments", "status"),
+}
+"""The fields of each stream that are JSON objects or arrays."""
 
 FIELDS = (
     "id",
@@ -53,10 +58,20 @@ FIELDS_OF = {
     ),
     "actors": ("id", "type", "name", "email", "avatar"),
 }
-"""The fields of each stream."""
+"""The fields of each stream that is not optional."""
 
 NAMES = tuple(stream for stream in FIELDS_OF if stream != "threads")
 """The streams that give names to IDs."""
+
+MESSAGE_FIELDS = (
+    *("id", "conversationsThreadId", "type", "createdAt", "updatedAt", "createdBy"),
+    *("client", "senders", "recipients", "archived", "text", "richText"),
+    *("attachments", "subject", "direction", "channelId", "channelAccountId"),
+    *("truncationStatus", "inReplyToId", "status", "assignedFrom", "assignedTo"),
+    *("newStatus", "fromInboxId", "toInboxId", "originalText", "originalRichText"),
+)
+FIELDS_OF_ALL = FIELDS_OF | {"messages": MESSAGE_FIELDS}
+"""The fields of each stream."""
 
 TYPES = {"A": "AGENT", "B": "BOT", "I": "INTEGRATOR", "L": "LLM", "S": "SYSTEM"}
 """The types of actors that are not customers, by the first letter of their IDs."""
@@ -65,11 +80,14 @@ CUSTOMERS = {"E": "EMAIL", "V": "VISITOR"}
 """The types of actors that are customers."""
 
 
-def rows_of(account: Account, stream: str, *, customers: bool = False) -> list[Row]:
+def rows_of(
+    account: Account, stream: str, *, customers: bool = False, messages: bool = False
+) -> list[Row]:
     """Return the rows of a stream in an account.
 
     The actors are those that threads are assigned to, without customers by default. An
-    actor that HubSpot does not know has only an ID and a type.
+    actor that HubSpot does not know has only an ID and a type. With
+    `messages`, the actors that messages mention are among them.
     """
     directory = account.directory
     if stream == "inboxes":
@@ -80,10 +98,15 @@ def rows_of(account: Account, stream: str, *, customers: bool = False) -> list[R
         return directory.channel_account_rows()
     if stream == "threads":
         return list(account.threads())
-    assigned = {str(thread.get("assignedTo", "")) for thread in account.threads()}
+    if stream == "messages":
+        threads = account.threads()
+        return [row for thread in threads for row in account.history(thread["id"])]
+    mentioned = {str(thread.get("assignedTo", "")) for thread in account.threads()}
+    if messages:
+        mentioned.update(*map(_actors_of, rows_of(account, "messages")))
     types = TYPES | CUSTOMERS if customers else TYPES
     actors = []
-    for actor in sorted(assigned):
+    for actor in sorted(mentioned):
         if actor[:1] in types:
             try:
                 actors.append(directory.actor_row(actor))
@@ -92,14 +115,33 @@ def rows_of(account: Account, stream: str, *, customers: bool = False) -> list[R
     return actors
 
 
+def _actors_of(message: Row) -> Iterator[str]:
+    people = [*message.get("senders", ()), *message.get("recipients", ())]
+    yield from (person["actorId"] for person in people if "actorId" in person)
+    names = ("createdBy", "assignedFrom", "assignedTo")
+    yield from (message[name] for name in names if name in message)
+
+
+def key_of(row: Row) -> str:
+    """Return the key of a row: its ID, after that of the thread if it is a message."""
+    thread = row.get("conversationsThreadId")
+    return f"{thread}/{row['id']}" if thread else str(row["id"])
+
+
 def written(row: Row, stream: str = "threads") -> Row:
     """Return the row that should be written for a row of HubSpot."""
+    fields = FIELDS_OF_ALL[stream]
     moments = {
         name: utc(dt.datetime.fromisoformat(row[name]))
-        for name in FIELDS_OF[stream]
+        for name in fields
         if name in MOMENTS and row.get(name)
     }
-    return {name: row.get(name) for name in FIELDS_OF[stream]} | moments
+    return {name: row.get(name) for name in fields} | moments
+
+
+def without_empty(rows: Iterable[Row]) -> list[Row]:
+    """Return rows without empty texts, for which `target-duckdb` writes null."""
+    return [{name: value for name, value in row.items() if value != ""} for row in rows]
 
 
 def utc(moment: dt.datetime) -> str:
@@ -115,21 +157,44 @@ def differences(
     noun = {"inboxes": "inbox"}.get(stream, stream.removesuffix("s").replace("_", " "))
     found: dict[str, Row] = {}
     for row in table:
-        if row["id"] in found:
-            yield f"{noun} {row['id']} is in the table more than once"
-        found[row["id"]] = row
+        key = key_of(row)
+        if key in found:
+            yield f"{noun} {key} is in the table more than once"
+        found[key] = row
     for original in account:
         wanted = written(original, stream)
-        row = found.pop(wanted["id"], {})
+        key = key_of(wanted)
+        row = found.pop(key, {})
         if not row:
-            yield f"{noun} {wanted['id']} is missing"
+            yield f"{noun} {key} is missing"
         for name in row:
             if row[name] != wanted.get(name):
                 yield (
-                    f"{noun} {wanted['id']}, {name}: {row[name]!r} in the table, "
+                    f"{noun} {key}, {name}: {row[name]!r} in the table, "
                     f"{wanted.get(name)!r} in the account"
                 )
         for name in wanted.keys() - row.keys() if row else ():
-            yield f"{noun} {wanted['id']}, {name}: not in the table"
-    for identity in found:
-        yield f"{noun} {identity} is not in the account"
+            yield f"{noun} {key}, {name}: not in the table"
+    for key in found:
+        yield f"{noun} {key} is not in the account"
+
+
+def first_responses(account: Account) -> dict[str, float]:
+    """Return the median minutes to the first response, by inbox.
+
+    From the first message of the contact to the first one of a person after that.
+    """
+    minutes: dict[str, list[float]] = {}
+    for thread in account.threads():
+        asked: dt.datetime | None = None
+        for row in account.history(thread["id"]):
+            moment = dt.datetime.fromisoformat(row["createdAt"])
+            if row["type"] != "MESSAGE" or thread["spam"]:
+                continue
+            if row["direction"] == "INCOMING":
+                asked = asked or moment
+            elif asked and moment > asked and row["createdBy"].startswith("A-"):
+                wait = (moment - asked).total_seconds() / 60
+                minutes.setdefault(thread["inboxId"], []).append(wait)
+                break
+    return {inbox: statistics.median(waits) for inbox, waits in minutes.items()}

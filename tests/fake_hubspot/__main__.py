@@ -9,8 +9,9 @@ from dataclasses import Field, fields
 from threading import Event
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from .account import EXAMPLES, Account
+from .account import Account
 from .contract import Contract
+from .examples import EXAMPLES
 from .faults import Fault, FaultPlan
 from .oauth import OAuth
 from .server import TOKEN, UNSCOPED_TOKEN, FakeHubSpot

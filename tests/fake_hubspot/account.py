@@ -2,74 +2,39 @@
 
 from __future__ import annotations
 
-import random
-from bisect import bisect_left, insort
 from heapq import merge
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from . import moments
-from .clock import Clock
+from .bodies import original_of
 from .directory import Directory
-from .entry import Entry, Row, Selection, moment_of, number_of
-from .population import Population
+from .entry import (
+    Entry,
+    Row,
+    Selection,
+    latest_of,
+    moment_of,
+    number_of,
+    present,
+)
+from .items import Item
 from .profiles import actors, inboxes
 from .shape import Shape
+from .storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-TRASH_DAYS = 30
-"""Days after which HubSpot deletes an archived thread for good."""
-
-_ORDERS_KEPT = 24
 _CHUNK = 1_000
 _LIVE = Selection()
 _ARCHIVED = Selection(archived=True)
 _PRESENT = "2026-01-01T00:00:00.000Z"
 
-EXAMPLES: tuple[Row, ...] = (
-    {
-        "id": "176347007",
-        "createdAt": "2019-11-18T18:47:59.865Z",
-        "closedAt": "2019-11-18T18:50:06.872Z",
-        "status": "CLOSED",
-        "originalChannelId": "1000",
-        "originalChannelAccountId": "148662",
-        "latestMessageTimestamp": "2019-11-18T18:50:00.279Z",
-        "latestMessageSentTimestamp": "2019-11-18T18:48:38.788Z",
-        "latestMessageReceivedTimestamp": "2019-11-18T18:50:00.279Z",
-        "assignedTo": "A-2620022",
-        "spam": False,
-        "inboxId": "481939",
-        "associatedContactId": "1401",
-        "archived": False,
-        "threadAssociations": {"associatedTicketId": "57774743"},
-    },
-    {
-        "id": "176350633",
-        "createdAt": "2019-11-18T18:53:05.680Z",
-        "closedAt": "2019-11-18T18:53:59.783Z",
-        "status": "CLOSED",
-        "originalChannelId": "1000",
-        "originalChannelAccountId": "148662",
-        "latestMessageTimestamp": "2019-11-18T18:53:56.694Z",
-        "latestMessageSentTimestamp": "2019-11-18T18:53:56.694Z",
-        "latestMessageReceivedTimestamp": "2019-11-18T18:53:52.199Z",
-        "assignedTo": "A-2620022",
-        "spam": False,
-        "inboxId": "481939",
-        "associatedContactId": "1451",
-        "archived": False,
-    },
-)
-"""The two rows that HubSpot publishes as the example of this endpoint's answer."""
 
-
-class Account:
+class Account(Storage):
     """Any number of threads with state; every method may be called while served."""
 
     def __init__(
@@ -87,26 +52,13 @@ class Account:
         Up to `rows_kept` threads, the account keeps the rows that were made, which
         makes later listings three times as fast and takes half a kilobyte for each.
         """
-        self.clock = Clock(now)
-        self.shape = shape or Shape()
-        self.lock = RLock()
-        self._random = random.Random(seed)
-        keep = size <= rows_kept
-        self._seeded = Population(
-            size, seed, self.clock.us, years, self.shape, keep=keep
+        super().__init__(
+            size, seed, now, years, shape or Shape(), keep=size <= rows_kept
         )
         self.directory = Directory(
             self.shape, self.clock, self.lock, self._seeded.since
         )
         """Its inboxes, channels, channel accounts and actors."""
-        self._next_id = self._seeded.last_id
-        self._entries: dict[int, Entry | None] = {}
-        """Threads that are not as the seed made them; None: deleted."""
-        self._before: dict[int, Entry | None] = {}
-        """What a thread was before its newest message; None: not there yet."""
-        self._orders: dict[Selection, list[int]] = {}
-        self._trash: list[tuple[int, int]] | None = None
-        self._size = size
 
     @classmethod
     def of(
@@ -154,6 +106,11 @@ class Account:
                 texts = self.texts(ids[start : start + _CHUNK], tickets=True)
             yield from map(msgspec.json.decode, texts)
 
+    def messages(self) -> Iterator[Row]:
+        """Give the history of every thread, live and archived, in `id` order."""
+        for thread in self.threads():
+            yield from self.history(thread["id"])
+
     def live_ids(self) -> list[str]:
         """Give the ids of the threads that are not archived, in order."""
         with self.lock:
@@ -173,6 +130,19 @@ class Account:
         with self.lock:
             keys = self.order(Selection(by_message=True))
             return {str(number_of(key)): moments.render(moment_of(key)) for key in keys}
+
+    def history(self, thread_id: str) -> list[Row]:
+        """Give the history of a thread in createdAt order; KeyError if gone."""
+        with self.lock:
+            self._empty_trash()
+            return self._histories.rows(self._get(thread_id).row)
+
+    def original(self, thread_id: str, message_id: str) -> Row:
+        """Give the original content of a message; KeyError if there is none."""
+        with self.lock:
+            self._empty_trash()
+            row = self._get(thread_id).row
+            return original_of(self._histories.find(row, message_id))
 
     # What happens in an account.
 
@@ -208,7 +178,7 @@ class Account:
                     "latestMessageReceivedTimestamp",
                 }:
                     row["latestMessageReceivedTimestamp"] = latest
-            self.add(_present(row | fields))
+            self.add(present(row | fields))
             return str(number)
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -219,12 +189,13 @@ class Account:
             row.setdefault("archived", False)
             old = self.find(number)
             self._next_id = max(self._next_id, number)
-            latest = _latest(row)
+            latest = latest_of(row)
             archived_at = self.clock.us if row["archived"] else None
             new = Entry(row, latest, latest, archived_at)
             if old is None:
                 self._before[number] = None
             self._replace(number, old, new)
+            self._histories.begin(row)
 
     def message(
         self,
@@ -233,36 +204,66 @@ class Account:
         *,
         sent: bool | None = None,
         indexed: bool = True,
-    ) -> None:
-        """Send or receive a message, now or at a given moment.
+        **fields: Any,
+    ) -> str:
+        """Send or receive a message, now or at a given moment, and give its id.
 
         HubSpot's index may lag behind the row. With `indexed` off the row shows the
         message, but the thread keeps its place in timestamp order, until its next
-        message or `reindex`. The bound and key cursors go by the place.
+        message or `reindex`. The bound and key cursors go by the place. `fields` are
+        those of the message; None leaves one out.
         """
         with self.lock:
             old = self._get(thread_id)
             us = self.clock.tick() if at is None else moments.moment(at)
             if sent is None:
                 sent = self._random.random() < 0.5
-            name = "Sent" if sent else "Received"
             text = at if isinstance(at, str) else self._text(us)
-            field = f"latestMessage{name}Timestamp"
-            changes = {}
-            if us >= _moment_or(old.row.get(field), us):
-                changes[field] = text
-            latest = old.latest
-            if latest is None or us >= latest:
-                changes["latestMessageTimestamp"] = text
-                latest = us
-            number = int(thread_id)
-            self._before[number] = old
-            new = old._replace(
-                row=old.row | changes,
-                latest=latest,
-                indexed=latest if indexed else old.indexed,
-            )
-            self._replace(number, old, new)
+            self._record(old, us, text, sent=sent, indexed=indexed)
+            item = Item(us, "MESSAGE", text=text, sent=sent, fields=fields)
+            return self._histories.append(old.row, item)
+
+    def late_mail(self, thread_id: str, seconds: float, **fields: Any) -> str:
+        """Receive a mail that was sent some seconds ago, and give its id.
+
+        Its createdAt is then, in whole seconds. Its updatedAt and the thread's
+        latestMessageTimestamp are now.
+        """
+        with self.lock:
+            old = self._get(thread_id)
+            us = self.clock.tick()
+            text = self._text(us)
+            self._record(old, us, text, sent=False)
+            created = us - int(seconds * moments.SECOND)
+            item = Item(us, "MESSAGE", text=text, created=created, fields=fields)
+            return self._histories.append(old.row, item)
+
+    def comment(self, thread_id: str, **fields: Any) -> str:
+        """Write a comment, and give its id.
+
+        The thread's row changes only where the shape has `comments_count`.
+        """
+        with self.lock:
+            old = self._get(thread_id)
+            us = self.clock.tick()
+            text = self.shape.text(us, us)
+            if self.shape.comments_count:
+                self._record(old, us, text, sent=None)
+            item = Item(us, "COMMENT", text=text, fields=fields)
+            return self._histories.append(old.row, item)
+
+    def set_message_status(
+        self,
+        thread_id: str,
+        message_id: str,
+        status: Literal["SENT", "RECEIVED", "READ", "FAILED"],
+    ) -> None:
+        """Change the status of a message, which moves its updatedAt."""
+        with self.lock:
+            row = self._get(thread_id).row
+            now = self.clock.tick()
+            text = self.shape.text(now, now)
+            self._histories.set_status(row, message_id, status, text)
 
     def reindex(self) -> None:
         """Let the index catch up: every thread moves to the place of its last message.
@@ -309,12 +310,13 @@ class Account:
             raise ValueError(message)
         with self.lock:
             old = self._get(thread_id)
-            row = _present(old.row | fields)
+            row = present(old.row | fields)
             new = old._replace(row=row)
             if "latestMessageTimestamp" in fields:
-                latest = _latest(row)
+                latest = latest_of(row)
                 new = new._replace(latest=latest, indexed=latest)
             self._replace(int(thread_id), old, new)
+            self._histories.note(old.row, row, self.clock.us)
 
     def archive(self, thread_id: str) -> None:
         """Move a thread to the trash, where it stays for 30 days."""
@@ -342,143 +344,3 @@ class Account:
         """Choose one of the actors that threads are assigned to."""
         with self.lock:
             return self._random.choice(actors(self.shape))
-
-    # What the endpoint reads, holding the lock.
-
-    def prepare(self) -> None:
-        """Make now what the first requests would have to wait for.
-
-        These are the two orders of live threads and, where they are kept, the rows.
-        """
-        with self.lock:
-            ids = self.order(_LIVE)
-            self.order(Selection(by_message=True))
-            if self._seeded.keeps:
-                self.texts(ids, tickets=True)
-
-    def order(self, selection: Selection) -> list[int]:
-        """Give the places of a selection's threads, ascending; not to be changed."""
-        self._empty_trash()
-        keys = self._orders.pop(selection, None)
-        if keys is None:
-            keys = self._make_order(selection)
-            while len(self._orders) >= _ORDERS_KEPT:
-                del self._orders[next(iter(self._orders))]
-        self._orders[selection] = keys
-        return keys
-
-    def texts(self, ids: Iterable[int], *, tickets: bool) -> list[str]:
-        """Give the JSON of the rows of some ids, without those gone meanwhile."""
-        entries, seeded = self._entries, self._seeded
-        texts: list[str] = []
-        for number in ids:
-            if number not in entries:
-                index = seeded.index(number)
-                if index is not None:
-                    texts.append(seeded.text(index, tickets=tickets))
-            elif (entry := entries[number]) is not None:
-                texts.append(entry.text(tickets=tickets))
-        return texts
-
-    def find(self, number: int) -> Entry | None:
-        """Give the thread with an id, if there is one."""
-        if number in self._entries:
-            return self._entries[number]
-        index = self._seeded.index(number)
-        return None if index is None else self._seeded.entry(index)
-
-    def lagging(self, seconds: float, share: float) -> dict[int, Entry | None]:
-        """Give the threads whose newest message the read side does not show yet.
-
-        With each comes what is shown instead: the thread before that message, or
-        None where it was not there. A share of the messages of the last `seconds` is
-        late, always the same ones.
-        """
-        now = self.clock.us
-        keys = self.order(Selection(by_message=True))
-        since = bisect_left(keys, (now - int(seconds * moments.SECOND)) << 64)
-        late: dict[int, Entry | None] = {}
-        for key in keys[since:]:
-            if random.Random(key).random() < share and (key >> 64) <= now:
-                late[number_of(key)] = self._before.get(number_of(key))
-        return late
-
-    def _get(self, thread_id: str) -> Entry:
-        entry = self.find(int(thread_id))
-        if entry is None:
-            raise KeyError(thread_id)
-        return entry
-
-    def _text(self, us: int) -> str:
-        return self.shape.text(us, self._random.randrange(4))
-
-    def _make_order(self, selection: Selection) -> list[int]:
-        entries = self._entries
-        keys = [
-            key for key in self._seeded.keys(selection) if number_of(key) not in entries
-        ]
-        places = (selection.key(entry) for entry in entries.values() if entry)
-        keys += (key for key in places if key is not None)
-        keys.sort()
-        return keys
-
-    def _replace(self, number: int, old: Entry | None, new: Entry | None) -> None:
-        """Put a thread in the place of what it was, in every order that is kept."""
-        self._entries[number] = new
-        self._size += (new is not None) - (old is not None)
-        for selection, keys in self._orders.items():
-            before = None if old is None else selection.key(old)
-            after = None if new is None else selection.key(new)
-            if before != after:
-                if before is not None:
-                    del keys[bisect_left(keys, before)]
-                if after is not None:
-                    insort(keys, after)
-        if self._trash is not None and new is not None and new.archived_at is not None:
-            insort(self._trash, (new.archived_at, number))
-
-    def _empty_trash(self) -> None:
-        """Delete what was archived long enough ago."""
-        if self._trash is None:
-            self._trash = self._make_trash()
-        limit = self.clock.us - TRASH_DAYS * moments.DAY
-        gone = bisect_left(self._trash, (limit + 1,))
-        for archived_at, number in self._trash[:gone]:
-            entry = self.find(number)
-            if entry is not None and entry.archived_at == archived_at:
-                self._replace(number, entry, None)
-        del self._trash[:gone]
-
-    def _make_trash(self) -> list[tuple[int, int]]:
-        entries = self._entries
-        seeded = self._seeded.archivings()
-        entries = self._entries
-        seeded = self._seeded.archivings()
-        trash = [each for each in seeded if each[1] not in entries]
-        changed = ((number, entry) for number, entry in entries.items() if entry)
-        trash += [
-            (entry.archived_at, number)
-            for number, entry in changed
-            if entry.archived_at is not None
-        ]
-        return sorted(trash)
-
-
-def _present(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def _moment_or(text: Any, otherwise: int) -> int:
-    try:
-        return moments.parse(text)
-    except (TypeError, ValueError):
-        return otherwise
-
-
-def _latest(row: Row) -> int | None:
-    """Read when the last message was; where that is no date-time, take another's."""
-    if row.get("latestMessageTimestamp") is None:
-        return None
-    return _moment_or(
-        row["latestMessageTimestamp"], _moment_or(row.get("createdAt"), 0)
-    )

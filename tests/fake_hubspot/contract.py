@@ -16,6 +16,8 @@ Date = Literal["right", "missing", "unreadable"]
 Link = Literal["right", "other_path", "other_host", "missing"]
 Window = Literal["fixed", "rolling"]
 Archived = Literal["only", "also"]
+ArchivedMessages = Literal["required", "optional", "forbidden"]
+UnknownThread = Literal["404", "empty"]
 UnknownActors = Literal["errors_207", "errors_200", "missing"]
 
 VERSIONS = ("2026-09-beta", "2026-09", "v3")
@@ -169,7 +171,8 @@ class Contract:
 
     missing: Annotated[
         tuple[str, ...],
-        "endpoints that are a 404: inboxes, channels, channel-accounts, actors",
+        "endpoints that are a 404: inboxes, channels, channel-accounts, actors, "
+        "messages, original-content",
     ] = ()
     forbidden: Annotated[
         tuple[str, ...],
@@ -202,6 +205,38 @@ class Contract:
         bool,
         "the three lists have paging.prev after the first page, so the last page has "
         "paging, too",
+    ] = False
+    messages_limit_default: Annotated[
+        int,
+        "rows of a page of messages when no limit is sent; unknown",
+    ] = 100
+    messages_limit_max: Annotated[
+        int,
+        "greatest limit of messages; unknown, and 100 is known to work",
+    ] = 100
+    messages_archived: Annotated[
+        ArchivedMessages,
+        "archived=true must, may or must not be sent for the messages of an archived "
+        "thread; unknown",
+    ] = "required"
+    unknown_thread: Annotated[
+        UnknownThread,
+        "the messages of a thread that does not exist are a 404 or an empty list",
+    ] = "404"
+    original_of_archived: Annotated[
+        bool,
+        "messages of archived threads have their original content, too; otherwise a "
+        "404",
+    ] = False
+    events_listed: Annotated[
+        bool,
+        "messages have rows of every type, as measured; otherwise only MESSAGE and "
+        "COMMENT, as one client's design says",
+    ] = True
+    signed_urls: Annotated[
+        bool,
+        "the URL of an attachment differs in every answer, as measured; "
+        "otherwise rows are equal to the account's",
     ] = False
     actors_max: Annotated[
         int,
@@ -236,9 +271,14 @@ class Contract:
         int,
         "requests allowed in a second; 0 for no limit",
     ] = 0
-    quota_per_day: Annotated[
+    daily_limit: Annotated[
         int,
-        "requests allowed in all; 0 for no limit",
+        "requests allowed in a day, which the account's apps share; 0 for no limit and "
+        "no headers about it",
+    ] = 1_000_000
+    daily_used: Annotated[
+        int,
+        "requests that other apps have already sent on that day",
     ] = 0
     quota_headers: Annotated[
         bool,
@@ -271,6 +311,9 @@ class Contract:
             "sibling_limit_default": 3,
             "archived_means": "also",
             "total_wrong": True,
+            "messages_limit_default": 3,
+            "unknown_thread": "empty",
+            "signed_urls": True,
             "prev": True,
             "unknown_actors": "missing",
             "actors_shuffled": True,

@@ -8,7 +8,9 @@ import msgspec
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from .account import Account
+    from collections.abc import Iterator
+
+    from .entry import Row
     from .server import FakeHubSpot
 
 _ROWS = 1_000
@@ -19,11 +21,14 @@ async def control(
 ) -> web.StreamResponse:
     """Answer a request to a control endpoint.
 
-    ``/_fake/threads`` gives every thread on a line, ``/_fake/siblings`` one object with
-    every other row, and ``/_fake/stats`` the counts.
+    ``/_fake/threads`` gives every thread on a line, ``/_fake/messages`` every row of
+    their histories, ``/_fake/siblings`` one object with every other row, and
+    ``/_fake/stats`` the counts.
     """
     if path == "/_fake/threads":
-        return await _threads(request, hubspot.account)
+        return await _lines(request, hubspot.account.threads())
+    if path == "/_fake/messages":
+        return await _lines(request, hubspot.account.messages())
     if path == "/_fake/siblings":
         directory = hubspot.account.directory
         return _json(
@@ -43,12 +48,12 @@ def _json(value: Any) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-async def _threads(request: web.BaseRequest, account: Account) -> web.StreamResponse:
+async def _lines(request: web.BaseRequest, rows: Iterator[Row]) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
     await response.prepare(request)
     lines: list[Any] = []
-    for thread in account.threads():
-        lines.append(thread)
+    for row in rows:
+        lines.append(row)
         if len(lines) == _ROWS:
             await response.write(msgspec.json.Encoder().encode_lines(lines))
             lines.clear()

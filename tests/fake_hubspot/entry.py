@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .moments import parse
+
 Row = dict[str, Any]
 
 _ID_BITS = 64
@@ -108,3 +110,29 @@ def number_of(key: int) -> int:
 def _text_key(number: int) -> int:
     # Zeros on the right compare as the text does; the number settles "1" and "10".
     return int(str(number).ljust(_ID_DIGITS, "0")) << _ID_BITS | number
+
+
+def present(row: Row) -> Row:
+    """Give a row without the fields that have no value."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def moment_or(text: Any, otherwise: int) -> int:
+    """Read a date-time, or give another moment if it is not one."""
+    try:
+        return parse(text)
+    except (TypeError, ValueError):
+        return otherwise
+
+
+def written(row: Row, field: str) -> str | None:
+    """Give the text of a date-time, or None if it is not one."""
+    text = row.get(field)
+    return text if isinstance(text, str) and moment_or(text, -1) != -1 else None
+
+
+def latest_of(row: Row) -> int | None:
+    """Read when the last message was, or createdAt if that is not a date-time."""
+    if row.get("latestMessageTimestamp") is None:
+        return None
+    return moment_or(row["latestMessageTimestamp"], moment_or(row.get("createdAt"), 0))

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 Break = Literal["none", "reset", "close", "chunked"]
 Endpoint = Literal[
-    "threads", "inboxes", "channels", "channel-accounts", "actors", "token"
+    "threads",
+    "inboxes",
+    "channels",
+    "channel-accounts",
+    "actors",
+    "messages",
+    "original-content",
+    "token",
 ]
 _GROUPS: dict[str, tuple[str, ...] | None] = {"both": ("threads", "token"), "any": None}
 

@@ -11,7 +11,7 @@ import msgspec
 from .contract import VERSIONS
 from .cursor import Cursor, read_cursor
 from .errors import bad_request
-from .paths import endpoint_of, paths_of
+from .paths import paths_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -155,7 +155,7 @@ def next_link(url: str, path: str, after: str, contract: Contract) -> str:
     """Give the URL that ``paging.next.link`` has for a cursor of the list at a path."""
     query = f"?after={quote(after, safe='')}"
     if contract.link == "other_path":
-        others = [p for p in paths_of(endpoint_of(path), VERSIONS) if p != path]
+        others = [p for p in paths_like(path, VERSIONS) if p != path]
         return f"{url}{others[-1]}{query}"
     if contract.link == "other_host":
         return f"https://elsewhere.example{path}{query}"

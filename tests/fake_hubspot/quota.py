@@ -30,7 +30,7 @@ class Quota:
         now = self._monotonic()
         self._forget(now, contract)
         lately = sum(1 for at in self._served if at > now - 1)
-        if contract.quota_per_day and self._today >= contract.quota_per_day:
+        if contract.daily_limit and self._left(contract) <= 0:
             return rate_limited("DAILY", "You have reached your daily limit.")
         if contract.quota and self._used(now, contract) >= contract.quota:
             return rate_limited(
@@ -59,11 +59,18 @@ class Quota:
                 contract.quota_window_seconds * 1000
             ),
         }
-        if not oauth:
-            daily = contract.quota_per_day or _UNLIMITED
-            headers["X-HubSpot-RateLimit-Daily"] = daily
-            headers["X-HubSpot-RateLimit-Daily-Remaining"] = daily - self._today
+        if contract.daily_limit and not oauth:
+            left = self._left(contract)
+            headers["X-HubSpot-RateLimit-Daily"] = contract.daily_limit
+            headers["X-HubSpot-RateLimit-Daily-Remaining"] = left
         return {name: str(max(0, value)) for name, value in headers.items()}
+
+    def begin_day(self) -> None:
+        """Forget the requests of the day."""
+        self._today = 0
+
+    def _left(self, contract: Contract) -> int:
+        return contract.daily_limit - contract.daily_used - self._today
 
     def _used(self, now: float, contract: Contract) -> int:
         if contract.quota_window == "rolling":

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 from typing_extensions import override
+
+from . import moments
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .contract import Contract
 
 
 class StreamResponse(web.StreamResponse):
@@ -19,3 +27,13 @@ class StreamResponse(web.StreamResponse):
 
 class Response(StreamResponse, web.Response):
     """The same for an answer whose body is known."""
+
+
+def dated(contract: Contract, clock: Clock) -> dict[str, str]:
+    """Give the Date header, if there is one."""
+    if contract.date == "missing":
+        return {}
+    if contract.date == "unreadable":
+        return {"Date": "a moment ago"}
+    skew = int(contract.date_skew_seconds * moments.SECOND)
+    return {"Date": moments.http_date(clock.us + skew)}

@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict
 
-from . import moments
 from .account import Account
 from .actors import read_actors
 from .contract import Contract
@@ -33,12 +32,13 @@ from .errors import (
 )
 from .faults import Fault, FaultPlan
 from .listing import Listing
+from .messages import Messages, read_message_query, read_original
 from .oauth import OAuth
 from .paging import next_link
-from .paths import ENDPOINTS, method_of, paths_of
+from .paths import CHILDREN, ENDPOINTS, method_of, paths_like
 from .query import read_query
 from .quota import Quota
-from .responses import Response
+from .responses import Response, dated
 from .siblings import Siblings, read_sibling_query
 from .traffic import Answer, SeenRequest
 
@@ -101,6 +101,7 @@ class FakeHubSpot:
         self._quota = Quota(monotonic)
         self._listing = Listing()
         self._siblings = Siblings()
+        self._messages = Messages()
         self._requests: list[SeenRequest] = []
         self._numbers: Counter[str] = Counter()
         self._failures: list[Exception] = []
@@ -167,7 +168,7 @@ class FakeHubSpot:
     def requests_by_endpoint(self) -> dict[str, int]:
         """Count the requests for each endpoint, zeros included."""
         counts = Counter(seen.endpoint for seen in self.requests)
-        return dict.fromkeys((*ENDPOINTS, "token", "other"), 0) | counts
+        return dict.fromkeys((*ENDPOINTS, *CHILDREN, "token", "other"), 0) | counts
 
     @property
     def stats(self) -> dict[str, int]:
@@ -183,6 +184,11 @@ class FakeHubSpot:
     def revoke_tokens(self) -> None:
         """End all access tokens that were given out for the refresh token."""
         self.oauth.revoke()
+
+    def begin_day(self) -> None:
+        """Begin a new day, for which no request has been counted."""
+        self._quota.begin_day()
+        self.contract.daily_used = 0
 
     def forget(self) -> None:
         """Forget the requests so far; their numbers begin anew."""
@@ -262,15 +268,6 @@ class FakeHubSpot:
             return await deliver(request, answer, fault)
         return Response(status=answer.status, body=answer.body, headers=answer.headers)
 
-    def _date(self) -> dict[str, str]:
-        contract = self.contract
-        if contract.date == "missing":
-            return {}
-        if contract.date == "unreadable":
-            return {"Date": "a moment ago"}
-        skew = int(contract.date_skew_seconds * moments.SECOND)
-        return {"Date": moments.http_date(self.account.clock.us + skew)}
-
     def _answer(self, seen: SeenRequest, fault: Fault | None) -> Answer:
         if fault is not None and fault.answer is not None:
             answer = replace(fault.answer)
@@ -284,9 +281,9 @@ class FakeHubSpot:
                 answer = Answer.of(refusal)
             if fault is not None and fault.edit is not None:
                 answer.body = fault.edit(answer.body)
-        answer.headers = self._date() | answer.headers
+        answer.headers = dated(self.contract, self.account.clock) | answer.headers
         if not seen.for_token:
-            oauth = self.oauth.knows(_token(seen))
+            oauth = self.oauth.knows(seen.token)
             limits = self._quota.headers(self.contract, oauth=oauth)
             answer.headers = limits | answer.headers
         if self.contract.gzip and "gzip" in seen.headers.get("Accept-Encoding", ""):
@@ -296,13 +293,13 @@ class FakeHubSpot:
 
     def _read(self, seen: SeenRequest) -> Answer:
         contract, endpoint = self.contract, seen.endpoint
-        if seen.path not in paths_of(endpoint, contract.versions):
+        if seen.path not in paths_like(seen.path, contract.versions):
             raise not_found()
         if endpoint in contract.missing:
             raise not_found()
         if seen.method != method_of(endpoint):
             raise method_not_allowed(seen.method, method_of(endpoint))
-        self._authorize(_token(seen))
+        self._authorize(seen.token)
         if endpoint in contract.forbidden:
             raise missing_scopes()
         refusal = self._quota.take(contract)
@@ -310,6 +307,8 @@ class FakeHubSpot:
             raise refusal
         if endpoint == "actors":
             return read_actors(seen, self.account, contract)
+        if endpoint == "original-content":
+            return read_original(seen, self.account, contract)
         page = self._page(seen)
         return Answer(200, page.content, rows=page.rows)
 
@@ -322,6 +321,9 @@ class FakeHubSpot:
         if seen.endpoint == "threads":
             query = read_query(seen.params, contract)
             return self._listing.page(self.account, query, contract, link)
+        if seen.endpoint == "messages":
+            asked = read_message_query(seen, contract)
+            return self._messages.page(self.account, asked, contract, link)
         sibling = read_sibling_query(seen.endpoint, seen.params, contract)
         return self._siblings.page(self.account.directory, sibling, contract, link)
 
@@ -335,8 +337,3 @@ class FakeHubSpot:
             raise missing_scopes()
         if not issued:
             raise unauthorized()
-
-
-def _token(seen: SeenRequest) -> str:
-    scheme, _, token = seen.headers.get("Authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else ""

@@ -91,6 +91,37 @@ class Shape:
         "texts that are not ASCII in the new status, the new field, assignedTo and "
         "names",
     ] = False
+    items: Annotated[
+        float,
+        "average number of rows in the history of a thread, which its row may exceed",
+    ] = 4.0
+    long_histories: Annotated[
+        float,
+        "share of threads whose history has 50 to 800 rows instead",
+    ] = 0.001
+    truncated: Annotated[
+        float,
+        "share of messages that are truncated, so only the original content is full",
+    ] = 0.17
+    mail_dates_behind: Annotated[
+        bool,
+        "createdAt of a mail received is in whole seconds and some seconds before its "
+        "arrival, which is updatedAt and the thread's latestMessageTimestamp; "
+        "otherwise it is that moment",
+    ] = False
+    comments_count: Annotated[
+        bool,
+        "comments move latestMessageTimestamp; unknown, and probably they do not",
+    ] = False
+    shared_message_ids: Annotated[
+        bool,
+        "the first rows of some threads have the same id; it is unknown whether "
+        "ids are unique across threads",
+    ] = False
+    new_message_type: Annotated[
+        float,
+        "share of histories with a row of a type that HubSpot has not invented yet",
+    ] = 0.0
     inboxes: Annotated[
         int,
         "number of inboxes, the first with the most threads",
@@ -113,6 +144,11 @@ class Shape:
             "new_status": 0.02,
             "new_field": 0.1,
             "unicode": True,
+            "long_histories": 0.005,
+            "mail_dates_behind": True,
+            "comments_count": True,
+            "shared_message_ids": True,
+            "new_message_type": 0.05,
         }
         return cls(**traits | changes)
 

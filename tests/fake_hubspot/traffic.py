@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import JSON_HEADERS, RefusalError
-from .paths import endpoint_of
+from .paths import endpoint_of, ids_of
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -42,9 +42,25 @@ class SeenRequest:
         return endpoint_of(self.path)
 
     @property
+    def thread_id(self) -> str | None:
+        """The thread whose messages it asked for, if it did."""
+        return ids_of(self.path)[0]
+
+    @property
+    def message_id(self) -> str | None:
+        """The message whose original content it asked for, if it did."""
+        return ids_of(self.path)[1]
+
+    @property
     def for_token(self) -> bool:
         """Whether it asked for an access token."""
         return self.endpoint == "token"
+
+    @property
+    def token(self) -> str:
+        """The bearer token that it was sent with, empty where there is none."""
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        return token if scheme.lower() == "bearer" else ""
 
     def param(self, name: str) -> str | None:
         """Give the first value of a parameter."""

@@ -1,7 +1,8 @@
 """Every documented query, on DuckDB and PostgreSQL, compared with the account.
 
 An account is read three times in 30 hours. Its threads go into one table that is
-updated, and one that only grows. Names change between the runs, and some IDs have none.
+updated, and one that only grows. Its messages go into a table that is updated. Names
+change between the runs, and some IDs have none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Story:
     Attributes:
         runs: When each run took place.
         seen: The threads that each run found.
+        histories: For each thread, what had happened in it when a run last saw it.
         names: For each stream except `threads`, the last known name of each ID.
         answered: When the first response to a thread was really sent.
         select: For each database, a function that returns the rows of queries.
@@ -47,6 +49,7 @@ class Story:
 
     runs: list[dt.datetime]
     seen: list[list[Row]]
+    histories: dict[str, list[Row]]
     names: dict[str, dict[str, str | None]]
     answered: dict[str, dt.datetime]
     select: dict[str, Callable[..., list[list[Row]]]]
@@ -113,12 +116,16 @@ def story(
         },
     }
     tables: dict[str, tuple[dict[str, t.Any], t.Any]] = {
-        "updated": ({"emit_activate_version_messages": True}, None),
+        "updated": (
+            {"emit_activate_version_messages": True, "include_messages": True},
+            None,
+        ),
         "history": (readme.config("__key_properties__"), select()),
     }
     names: dict[str, dict[str, str | None]] = {stream: {} for stream in NAMES}
     states: dict[str, t.Any] = {}
     seen: list[list[Row]] = []
+    histories: dict[str, list[Row]] = {}
     answered: dict[str, dt.datetime] = {}
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         for number, run in enumerate(runs):
@@ -127,6 +134,7 @@ def story(
                 _live(account, asked, answered, number)
             account.clock.set(run)
             seen.append(list(account.threads()))
+            histories |= {x["id"]: account.history(x["id"]) for x in seen[-1]}
             for stream in NAMES:
                 rows = rows_of(account, stream)
                 names[stream] |= {row["id"]: row.get("name") for row in rows}
@@ -149,6 +157,7 @@ def story(
     return Story(
         runs=runs,
         seen=seen,
+        histories=histories,
         names=names,
         answered=answered,
         select={
@@ -161,7 +170,7 @@ def story(
 def _live(
     account: Account, asked: list[str], answered: dict[str, dt.datetime], number: int
 ) -> None:
-    """Threads are created, answered (one of them twice), or purged."""
+    """Threads are created, answered, closed repeatedly, or purged."""
     account.create()
     for thread in asked[number * 4 - 4 : number * 4]:
         account.clock.advance(7 * 60)
@@ -171,6 +180,10 @@ def _live(
     account.message(thread, sent=True)
     account.message(asked[0], sent=False)
     account.close(asked[1])
+    account.message(asked[8], sent=True, createdBy="B-310422")  # no person
+    for _ in range(number):
+        account.reopen(asked[1])
+        account.close(asked[1])
     directory = account.directory
     directory.rename_inbox("481939", f"Office {number}")
     directory.remove_actor(f"A-{2_620_022 + 17 * number}")
@@ -294,6 +307,92 @@ def test_threads_per_channel_and_month(story: Story, database: str) -> None:
     ]
 
 
+def asked_at(history: list[Row]) -> float | None:
+    """Return when the contact first wrote, or None."""
+    questions = (
+        row["createdAt"]
+        for row in history
+        if row["type"] == "MESSAGE" and row["direction"] == "INCOMING"
+    )
+    moments = [dt.datetime.fromisoformat(text).timestamp() for text in questions]
+    return min(moments, default=None)
+
+
+def happened_after(history: list[Row], moment: float, **fields: str) -> list[float]:
+    """Return when rows with some fields were created after a moment, in order."""
+    moments = [
+        dt.datetime.fromisoformat(row["createdAt"]).timestamp()
+        for row in history
+        if all(row.get(name, "").startswith(text) for name, text in fields.items())
+    ]
+    return sorted(each for each in moments if each > moment)
+
+
+@DATABASES
+def test_first_response_by_inbox(story: Story, database: str) -> None:
+    """The first answer by a person to the first question, and threads without one."""
+    found, _ = story.found(database, "median_first_response_minutes", "updated")
+    waits: dict[str, list[float]] = collections.defaultdict(list)
+    unanswered: collections.Counter[str] = collections.Counter()
+    for thread in story.current:
+        history = story.histories[thread["id"]]
+        asked = asked_at(history)
+        if thread["archived"] or thread["spam"] or asked is None:
+            continue
+        person = {"type": "MESSAGE", "direction": "OUTGOING", "createdBy": "A-"}
+        answers = happened_after(history, asked, **person)
+        unanswered[thread["inboxId"]] += not answers
+        waits[thread["inboxId"]] += [(moment - asked) / 60 for moment in answers[:1]]
+    inboxes = sorted(unanswered, key=lambda inbox: story.name_of("inboxes", inbox))
+    assert found == close_to(
+        [
+            {
+                "inbox": story.name_of("inboxes", inbox),
+                "threads": len(waits[inbox]) + unanswered[inbox],
+                "unanswered": unanswered[inbox],
+                "median_first_response_minutes": statistics.median(waits[inbox])
+                if waits[inbox]
+                else None,
+            }
+            for inbox in inboxes
+        ]
+    )
+    assert sum(map(len, waits.values())) > 50
+    assert unanswered.total() > 50
+
+
+@DATABASES
+def test_time_to_resolution(story: Story, database: str) -> None:
+    """The time to the last closing, and how many threads were closed repeatedly."""
+    found, _ = story.found(database, "median_resolution_hours", "updated")
+    hours: dict[str, list[float]] = collections.defaultdict(list)
+    reopened: collections.Counter[str] = collections.Counter()
+    for thread in story.current:
+        history = story.histories[thread["id"]]
+        asked = asked_at(history)
+        is_shown = not thread["archived"] and not thread["spam"]
+        if thread["status"] != "CLOSED" or asked is None or not is_shown:
+            continue
+        event = {"type": "THREAD_STATUS_CHANGE", "newStatus": "CLOSED"}
+        closings = happened_after(history, asked, **event)
+        if closings:
+            hours[thread["inboxId"]].append((closings[-1] - asked) / 3600)
+            reopened[thread["inboxId"]] += len(closings) > 1
+    inboxes = sorted(hours, key=lambda inbox: story.name_of("inboxes", inbox))
+    assert found == close_to(
+        [
+            {
+                "inbox": story.name_of("inboxes", inbox),
+                "resolved": len(hours[inbox]),
+                "reopened": reopened[inbox],
+                "median_resolution_hours": statistics.median(hours[inbox]),
+            }
+            for inbox in inboxes
+        ]
+    )
+    assert reopened.total() > 0
+
+
 @DATABASES
 def test_first_response_of_one_row(story: Story, database: str) -> None:
     """Who is waiting and for how long at most, and how soon others were answered."""
@@ -413,12 +512,16 @@ def test_purged_threads_by_age(story: Story, database: str, table: str) -> None:
 
 
 def test_every_query_is_tested() -> None:
-    """These tests cover every query of the documentation."""
+    """These tests cover every query, and test_messages_loaded.py what deletes rows."""
     tested = (
         "search_path",
         "AS assigned_to",
         "AS open_threads",
         "AS begun_in",
+        "median_first_response_minutes",
+        "median_resolution_hours",
+        "DELETE FROM messages",
+        "DELETE FROM threads",
         "AS median_hours_at_most",
         "AS minutes_at_least",
         "ROW_NUMBER",

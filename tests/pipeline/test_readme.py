@@ -121,7 +121,7 @@ def test_the_tables_of_streams_are_complete() -> None:
         stream["tap_stream_id"]: list(stream["schema"]["properties"])
         for stream in json.loads(snapshot)["streams"]
     }
-    assert requests_by_stream().keys() == fields.keys()
+    assert requests_by_stream().keys() == {*fields, "messages"}
     header = "| Stream | Field of `threads` | Fields |"
     table = PAGES["docs/how-it-works.md"].split(header, 1)[1].split("\n\n", 1)[0]
     told = {}
@@ -159,11 +159,47 @@ def test_the_requests_of_a_quiet_run(*, versions: bool) -> None:
         hubspot.forget()
         run_here(config, state=first.states[-1], catalog=None)
     expected = requests_by_stream()
+    del expected["messages"]
     for stream in ("inboxes", "channels", "channel_accounts"):
         expected[stream] *= 1 + versions
     sent = hubspot.requests_by_endpoint
     assert {s: sent[s.replace("_", "-")] for s in expected} == expected
     assert sum(sent.values()) == (12 if versions else 7)
+
+
+def test_the_requests_of_messages() -> None:
+    """A run with few changes sends one for each thread with a message, and one more."""
+    account = Account(size=300)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        config = settings(hubspot.url, include_messages=True)
+        first = run_here(config, catalog=None)
+        account.clock.advance(hours=1)
+        for _ in range(3):
+            account.create()
+        hubspot.forget()
+        run_here(config, state=first.states[-1], catalog=None)
+    # The newest thread of the first run lies in the overlap.
+    assert hubspot.requests_by_endpoint["messages"] == 4
+    assert hubspot.requests_by_endpoint["threads"] == 2
+    told = re.search(
+        r"^\| `messages` \|.*\| ([^|]+) \|$", PAGES["README.md"], re.MULTILINE
+    )
+    assert told
+    assert told[1] == "1 for each of these threads, and 1"
+
+
+def test_the_duration_of_a_first_load_of_messages() -> None:
+    """The table of times is calculated from the number of requests."""
+    header = "| Threads | Requests | Time, calculated |"
+    table = PAGES["docs/how-it-works.md"].split(header, 1)[1].split("\n\n", 1)[0]
+    rows = re.findall(
+        r"^\| ([\d,]+) \| ([\d,]+) \| (\S+) (\w+) \|$", table, re.MULTILINE
+    )
+    assert len(rows) == 3
+    seconds = {"minutes": 60, "hours": 3600}
+    for threads, requests, time, unit in rows:
+        assert threads == requests
+        assert f"{int(threads.replace(',', '')) / 19 / seconds[unit]:.1f}" == time
 
 
 def anchors(page: str) -> set[str]:

@@ -287,17 +287,20 @@ def by_id(rows: Iterable[Row]) -> dict[str, Row]:
     return {row["id"]: row for row in rows}
 
 
-def discover() -> dict[str, t.Any]:
+def discover(*, messages: bool = False) -> dict[str, t.Any]:
     """Return the catalog of `--discover`, as a dict of its own."""
-    catalog: dict[str, t.Any] = json.loads(_catalog_text())
+    catalog: dict[str, t.Any] = json.loads(_catalog_text(messages=messages))
     return catalog
 
 
 @functools.cache
-def _catalog_text() -> str:
-    return TapHubSpotThreads(
-        validate_config=False, setup_mapper=False
-    ).catalog_json_text
+def _catalog_text(*, messages: bool) -> str:
+    tap = TapHubSpotThreads(
+        config={"include_messages": messages, "access_token": TOKEN},
+        validate_config=False,
+        setup_mapper=False,
+    )
+    return tap.catalog_json_text
 
 
 def select(
@@ -308,7 +311,7 @@ def select(
     The first stream of the catalog is `threads`, with the replication method if one is
     given.
     """
-    catalog = discover()
+    catalog = discover(messages="messages" in streams)
     catalog["streams"].sort(key=lambda stream: stream["tap_stream_id"] != "threads")
     if method is not None:
         catalog["streams"][0]["replication_method"] = method

@@ -22,7 +22,7 @@ import psycopg
 import yaml
 from psycopg.rows import dict_row
 
-from tests.demo.truth import FIELDS_OF, MOMENTS, utc
+from tests.demo.truth import FIELDS_OF_ALL, MOMENTS, utc
 from tests.support.bootstrap import ROOT
 
 if t.TYPE_CHECKING:
@@ -215,7 +215,7 @@ def in_postgres(
     uri: str, schema: str = "hubspot", stream: str = "threads"
 ) -> list[Row]:
     """Return the rows of a PostgreSQL table, in the tap's form."""
-    fields = FIELDS_OF[stream]
+    fields = FIELDS_OF_ALL[stream]
     names = ", ".join(f'"{name}"' for name in fields)
     with psycopg.connect(uri.replace("+psycopg", "")) as connection:
         loaded = connection.execute(

@@ -120,7 +120,7 @@ def bookmark_up_to_now(patch: pytest.MonkeyPatch) -> None:
         end = timestamps.shift(stream.client.now or stream.began, milliseconds=999)
         return min(end, stream.began)
 
-    patch.setattr(ThreadsStream, "_latest_bookmark", property(now))
+    patch.setattr(ThreadsStream, "latest_bookmark", property(now))
 
 
 def archived_threads_move_the_bookmark(patch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def archived_threads_move_the_bookmark(patch: pytest.MonkeyPatch) -> None:
         real(stream, records, fetched_at)
         for record in records:
             inbox = record["inboxId"] if stream.partitions else None
-            kept = stream._state_of(inbox)
+            kept = stream.state_of(inbox)
             moment = min(record[TIMESTAMP] or "", stream.began)
             if record["archived"] and moment > kept.get(state.VALUE, ""):
                 kept[state.VALUE] = moment
@@ -145,7 +145,7 @@ def sweep_done_when_it_begins(patch: pytest.MonkeyPatch) -> None:
 
     def changes(stream: ThreadsStream, inbox: t.Any) -> t.Any:
         if stream._is_sweeping:
-            kept = stream._state_of(inbox)
+            kept = stream.state_of(inbox)
             state.note_sweep(kept, began=stream.began, version=stream._version)
         yield from real(stream, inbox)
 

@@ -441,14 +441,12 @@ EVENTS: dict[str, tuple[Contract, Event]] = {
 }
 
 
-@pytest.mark.parametrize("order", ["id", "timestamp"])
 @pytest.mark.parametrize("what", EVENTS)
-def test_activate_version_deletes_no_living_thread(what: str, order: str) -> None:
+def test_activate_version_deletes_no_living_thread(what: str) -> None:
     """Whatever a thread does during a sweep, at any request, its row stays."""
     contract, event = EVENTS[what]
     more = {
         "sweep_interval_hours": 12,
-        "sweep_order": order,
         "emit_activate_version_messages": True,
     }
     first: Output | None = None
@@ -496,7 +494,6 @@ def test_activate_version_deletes_no_thread_that_is_newer_than_its_place(
             page_size=page_size,
             max_parallel_requests=readers,
             sweep_interval_hours=12,
-            sweep_order="timestamp",
             emit_activate_version_messages=True,
         )
         first = run_here(config, began=milliseconds(account))

@@ -1318,7 +1318,7 @@ def test_a_window_has_its_quota(serve: Serve, window: Any) -> None:
 def test_seconds_and_days_have_quotas(serve: Serve) -> None:
     """The other two limits are refused under their own policies."""
     clock = Hands()
-    contract = Contract(quota_per_second=2, quota_per_day=3)
+    contract = Contract(quota_per_second=2, daily_limit=3)
     _, client = serve(small(1), contract, monotonic=clock)
     assert client.get().headers["X-HubSpot-RateLimit-Daily-Remaining"] == "2"
     assert client.get().status_code == 200

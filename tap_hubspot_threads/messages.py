@@ -1,0 +1,290 @@
+"""The stream `messages`: the history of each thread.
+
+HubSpot has no list of messages, so each thread takes a request of its own.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from functools import cached_property, partial
+
+from typing_extensions import override
+
+from tap_hubspot_threads import schemas, state, timestamps
+from tap_hubspot_threads.errors import InvalidResponse
+from tap_hubspot_threads.filters import TIMESTAMP, Place
+from tap_hubspot_threads.histories import HistoryReader, actors_of
+from tap_hubspot_threads.listing import ListingStream
+from tap_hubspot_threads.paging import read_pages
+from tap_hubspot_threads.progress import ThreadProgress
+from tap_hubspot_threads.seen import SeenIds
+from tap_hubspot_threads.slices import SETTLING
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_hubspot_threads.errors import RequestRefused
+    from tap_hubspot_threads.histories import History
+    from tap_hubspot_threads.state import Bookmark
+    from tap_hubspot_threads.tap import TapHubSpotThreads
+
+    Row: t.TypeAlias = dict[str, t.Any]
+
+RESERVE = "daily_limit_reserve"
+
+CLOSED_SINCE = "closed_since"
+"""Key of the state: a sweep reads the threads that were closed from then on."""
+
+
+class MessagesStream(ListingStream):
+    """Messages, comments and events of threads.
+
+    A run reads the histories of the threads with a new message, in the order of that
+    message (changes), each as a whole. When a sweep is due, it also reads those in
+    which something may have happened without a message: the threads that are open, and
+    those that were closed since the last sweep.
+    """
+
+    name = "messages"
+    primary_keys: t.Sequence[str] = ("conversationsThreadId", "id")
+    schema: t.ClassVar[dict[str, t.Any]] = schemas.MESSAGE
+    always_selected = frozenset({"id", "conversationsThreadId"})
+
+    THREADS_PER_STATE = 10
+    """Threads after which STATE is due. At HubSpot's limit, that is every second."""
+
+    MOST_GONE = 20
+    """Threads that HubSpot may not find before it has found one."""
+
+    AHEAD = 4
+    """Histories that are read ahead, for each parallel request."""
+
+    def __init__(self, tap: TapHubSpotThreads) -> None:
+        """Start without threads."""
+        super().__init__(tap)
+        self._read = SeenIds()
+        self._served = self._gone = self._without_original = 0
+        self._requests_before = 0
+        self._refusal: RequestRefused | None = None
+
+    @property
+    @override
+    def requests_sent(self) -> int:
+        sent = self.client.requests_sent
+        names = ("threads", "messages", "original-content")
+        return sum(sent[name] for name in names) - self._requests_before
+
+    @override
+    def dry_run(self, most: int) -> None:
+        pass  # that of `threads` asks for what comes first here as well
+
+    @override
+    def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
+        self._requests_before = self.requests_sent  # those of `threads`
+        due = [inbox for inbox in self.inboxes if self.is_sweep_due(inbox)]
+        for inbox in self.inboxes:
+            if not self._is_over:
+                yield "changes", self._changes(inbox)
+        for inbox in due:
+            if not self._is_over:
+                yield "sweep", self._sweep(inbox)
+        if self._is_reserve_reached:
+            self._log_reserve()
+        self._report()
+
+    def _changes(self, inbox: str | None) -> Iterator[int]:
+        """Read the histories of the threads with a message since the bookmark."""
+        place = Place(inbox)
+        bookmark, listing = self.bookmark_of(inbox), self.listing_of(place)
+        since, kept = self.since(bookmark), self.state_of(inbox)
+        self.progress.begin_pass(f"Messages of {place.name}")
+        threads = (row for page in listing.pages(since) for row in page.rows)
+        wanted = filter(self._is_wanted, threads)
+        with self.refusal_postponed():
+            for number, history in enumerate(self._histories(wanted), start=1):
+                rows = self._write(history)
+                # What was closed before the first run is read by the changes.
+                kept.setdefault(CLOSED_SINCE, self._settled)
+                self.progress.thread(rows, lambda: self._to_come(place, bookmark))
+                if self._served:
+                    bookmark.advance(
+                        [timestamps.of(history.thread, TIMESTAMP)],
+                        settled_before=listing.settled_before,
+                        now=self.latest_bookmark,
+                    )
+                if self._served and number % self.THREADS_PER_STATE == 0:
+                    self.write_state()
+                yield rows
+                if self._is_reserve_reached:
+                    break
+            else:
+                self._refuse_if_nothing_is_served(at_least=1)
+                bookmark.finish()
+                kept.setdefault(CLOSED_SINCE, self._settled)
+            self.write_state()
+
+    def _sweep(self, inbox: str | None) -> Iterator[int]:
+        """Read the histories in which something may have happened without a message."""
+        kept = self.state_of(inbox)
+        closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
+        is_first = not kept.get(state.SWEEP_BEGAN)
+
+        def may_have_changed(thread: Row) -> bool:
+            if str(thread["id"]) in self._read:
+                return False
+            if thread.get("status") != "CLOSED":
+                return True
+            has_message = timestamps.of(thread, TIMESTAMP) is not None
+            if is_first and (thread.get("archived") or not has_message):
+                return True  # it was not among the changes
+            # A thread that was in the trash for a while is not among the changes.
+            moments = (timestamps.of(thread, name) for name in ("closedAt", TIMESTAMP))
+            return max(m or "" for m in moments) >= closed_since
+
+        trash = (False, True) if self.config["include_archived"] else (False,)
+        settled = self._settled
+        with self.refusal_postponed():
+            for is_trash in trash:
+                place = Place(inbox, is_trash)
+                self.progress.begin_pass(f"Sweep of the messages of {place.name}")
+                params = self.filters.params(place)
+                pages = self.pool.prefetch(read_pages(self.fetch, params))
+                threads = (row for page in pages for row in page.rows)
+                wanted = filter(may_have_changed, filter(self._is_wanted, threads))
+                for number, history in enumerate(self._histories(wanted), start=1):
+                    rows = self._write(history)
+                    self.progress.thread(rows)
+                    if number % self.THREADS_PER_STATE == 0:
+                        self.write_state()
+                    yield rows
+                    if self._is_reserve_reached:
+                        self.write_state()
+                        return
+            kept[CLOSED_SINCE] = settled
+            state.note_sweep(kept, began=self.began, version=None)
+        self.write_state()
+
+    def _histories(self, threads: Iterator[Row]) -> Iterator[History]:
+        """Yield the histories of threads, in their order, read side by side."""
+        calls = (partial(self._reader.read, thread) for thread in threads)
+        ahead = self.AHEAD * self.pool.workers
+        return self.pool.in_order(calls, ahead=ahead)
+
+    def _write(self, history: History) -> int:
+        """Write a history, and return the number of its records."""
+        identity = str(history.thread["id"])
+        self._read.add(identity)
+        self._without_original += history.without_original
+        if history.rows is None or history.fetched_at is None:
+            self._gone += 1
+            self._refusal = history.refusal
+            self._refuse_if_nothing_is_served(at_least=self.MOST_GONE)
+            return 0
+        self._served += 1
+        records = []
+        for row in history.rows:
+            if isinstance(row, dict):
+                if row.get("conversationsThreadId") is None:
+                    row["conversationsThreadId"] = identity
+                self.mention(actors_of(row))
+            records.append(self.reader.read(row))
+        self.write_page(records, history.fetched_at)
+        return len(records)
+
+    def _refuse_if_nothing_is_served(self, *, at_least: int) -> None:
+        """Take 404s for a missing endpoint as long as no thread has messages.
+
+        Otherwise the bookmark would pass threads whose messages come never.
+        """
+        if self._refusal is not None and not self._served and self._gone >= at_least:
+            raise self._refusal
+
+    def _to_come(self, place: Place, bookmark: Bookmark) -> int:
+        """Return how many threads are to come after a bookmark."""
+        pages = self.listing_of(place).pages(self.since(bookmark))
+        return sum(len(page.rows) for page in pages)
+
+    def _log_reserve(self) -> None:
+        done = self.progress.threads
+        rest = ""
+        if done and self.client.daily is not None and self.config[RESERVE]:
+            to_come = sum(
+                self._to_come(Place(inbox), self.bookmark_of(inbox))
+                for inbox in self.inboxes
+            )
+            usable = 1 - float(self.config[RESERVE]) / 100
+            a_day = self.client.daily.limit * usable * done / self.requests_sent
+            rest = f"; {to_come:,} threads are to come"
+            if a_day:
+                rest += f", about {to_come / a_day:.1f} days at this pace"
+        self.logger.warning(
+            "What is left of HubSpot's daily limit is reserved for others "
+            "(`daily_limit_reserve`)%s. The next run continues here",
+            rest,
+        )
+
+    def _report(self) -> None:
+        """Log what is special, and what the run has done."""
+        if self._gone:
+            self.logger.info(
+                "Threads that were deleted before their messages were read: %d",
+                self._gone,
+            )
+        if self._without_original:
+            self.logger.warning(
+                "Truncated messages of which HubSpot has no original: %d",
+                self._without_original,
+            )
+        self.reader.report()
+        self.log_end()
+
+    def _is_wanted(self, thread: object) -> bool:
+        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str | int):
+            msg = (
+                "HubSpot answered with a thread without `id`. Run again, and report it "
+                "to HubSpot if it persists"
+            )
+            raise InvalidResponse(msg)
+        record = {TIMESTAMP: timestamps.of(thread, TIMESTAMP)}
+        return self.filters.match(thread, record)
+
+    @property
+    @override
+    def is_full_table(self) -> bool:
+        return False  # it has no replication key, but a bookmark
+
+    @cached_property
+    @override
+    def progress(self) -> ThreadProgress:
+        return ThreadProgress(
+            self.logger,
+            share_in_use=self.client.limiter.share_in_use,
+            requests_sent=lambda: self.requests_sent,
+        )
+
+    @cached_property
+    def _reader(self) -> HistoryReader:
+        with_originals = bool(self.config["include_original_content"])
+        return HistoryReader(self.client, self.path, with_originals=with_originals)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.is_refused or self._is_reserve_reached
+
+    @property
+    def _settled(self) -> str:
+        """A few minutes before the run began, by the earlier of two clocks."""
+        began = min(self.began, self.client.began or self.began)
+        return timestamps.shift(began, milliseconds=-SETTLING)
+
+    @property
+    def _is_reserve_reached(self) -> bool:
+        """Whether the rest of the account's daily limit is to be left to others.
+
+        Requests that are on their way, and those for actors, need some as well.
+        """
+        daily = self.client.daily
+        if daily is None:
+            return False
+        reserve = daily.limit * float(self.config[RESERVE]) / 100
+        return daily.remaining <= max(reserve, (self.AHEAD + 3) * self.pool.workers)
