@@ -11,12 +11,17 @@ import typing as t
 
 from singer_sdk import typing as th
 
+
+def _key(name: str, description: str) -> th.Property[str]:
+    """Return a field of the primary key."""
+    kind = th.StringType(nullable=False)
+    return th.Property(name, kind, required=True, description=description)
+
+
 THREAD: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the thread, a string of digits.",
+        "Id of the thread, a string of digits.",
     ),
     th.Property(
         "createdAt",
@@ -104,11 +109,9 @@ THREAD: dict[str, t.Any] = th.PropertiesList(
 ).to_dict()
 
 INBOX: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the inbox, as in `threads.inboxId`.",
+        "Id of the inbox, as in `threads.inboxId`.",
     ),
     th.Property("name", th.StringType, description="Name of the inbox."),
     th.Property("type", th.StringType, description="INBOX or HELP_DESK."),
@@ -127,11 +130,9 @@ INBOX: dict[str, t.Any] = th.PropertiesList(
 ).to_dict()
 
 CHANNEL: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the channel, as in `threads.originalChannelId`. Built-in "
+        "Id of the channel, as in `threads.originalChannelId`. Built-in "
         "channels have the same id in all HubSpot accounts.",
     ),
     th.Property(
@@ -142,11 +143,9 @@ CHANNEL: dict[str, t.Any] = th.PropertiesList(
 ).to_dict()
 
 CHANNEL_ACCOUNT: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the channel account, as in "
+        "Id of the channel account, as in "
         "`threads.originalChannelAccountId`. Threads may point to accounts that "
         "HubSpot no longer lists, so join from the left.",
     ),
@@ -193,11 +192,9 @@ CHANNEL_ACCOUNT: dict[str, t.Any] = th.PropertiesList(
 ).to_dict()
 
 ACTOR: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the actor, as in `threads.assignedTo`, such as A-2620022.",
+        "Id of the actor, as in `threads.assignedTo`, such as A-2620022.",
     ),
     th.Property(
         "type",
@@ -226,19 +223,12 @@ def _open(*, many: bool = False) -> t.Any:  # noqa: ANN401
 
 
 MESSAGE: dict[str, t.Any] = th.PropertiesList(
-    th.Property(
+    _key(
         "id",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the message or event. Whether it is unique across threads "
+        "Id of the message or event. Whether it is unique across threads "
         "is unknown, so the thread is part of the key.",
     ),
-    th.Property(
-        "conversationsThreadId",
-        th.StringType(nullable=False),
-        required=True,
-        description="Id of the thread, as in `threads.id`.",
-    ),
+    _key("conversationsThreadId", "Id of the thread, as in `threads.id`."),
     th.Property(
         "type",
         th.StringType,

@@ -296,7 +296,7 @@ def discover(*, messages: bool = False) -> dict[str, t.Any]:
 @functools.cache
 def _catalog_text(*, messages: bool) -> str:
     tap = TapHubSpotThreads(
-        config={"include_messages": messages, "access_token": TOKEN},
+        config={"include_messages": messages},
         validate_config=False,
         setup_mapper=False,
     )
