@@ -79,6 +79,10 @@ class HubSpotClient:
         self.retry_budget = config["max_retry_seconds"]
         self._logger = logger
         self._session = _session(self._url, config["max_parallel_requests"])
+        # Proxies and certificates.
+        self._environment = self._session.merge_environment_settings(
+            self._url, {}, None, None, None
+        )
         self._credential = self._make_credential(config)
         self._lock = threading.Lock()
         self.began: str | None = None
@@ -153,9 +157,7 @@ class HubSpotClient:
         Raises:
             TransientError: If another try may help.
         """
-        # An `auth` that does nothing keeps `requests` from adding one of a netrc file.
-        request = requests.Request("POST", url, data=form, auth=lambda sent: sent)
-        response = self._send(request)
+        response = self._send(requests.Request("POST", url, data=form))
         if responses.is_transient(response.status_code):
             responses.raise_for_status(response, self._credential, url)
         return response
@@ -167,17 +169,15 @@ class HubSpotClient:
             TransientError: If no complete response came back.
             HubSpotError: If the request could not even be tried.
         """
-        session = self._session
+        request.headers = self._session.headers
         try:
-            prepared = session.prepare_request(request)
-            response = session.send(
-                prepared,
+            response = self._session.send(
+                # Not `session.prepare_request`, which adds a password of a netrc file.
+                request.prepare(),
                 timeout=self._timeout,
                 # The API does not redirect, and the credential goes to `api_url` only.
                 allow_redirects=False,
-                **session.merge_environment_settings(
-                    prepared.url or "", {}, None, None, None
-                ),
+                **self._environment,
             )
         except (
             requests.ConnectionError,

@@ -104,7 +104,7 @@ class RateLimiter:
 
     def _delay(self, now: float) -> float:
         used = len(self._answered) + self._in_flight
-        others = max([0, *(count for _, count in self._others)])
+        others = max(0, self._others[0][1]) if self._others else 0
         allowed = max(self._limit - others, 1)
         if used < allowed / 2 and not others:
             return 0.0
@@ -132,5 +132,8 @@ class RateLimiter:
         with self._lock:
             self._limit = limit
             self._window = window + self.SLACK
-            own = len(self._answered) + self._in_flight
-            self._others.append((self._clock(), limit - remaining - own))
+            others = limit - remaining - len(self._answered) - self._in_flight
+            # An older count that is not greater would never be the most again.
+            while self._others and self._others[-1][1] <= others:
+                self._others.pop()
+            self._others.append((self._clock(), others))
