@@ -5,10 +5,13 @@ from __future__ import annotations
 import typing as t
 
 from tap_hubspot_threads import timestamps
+from tap_hubspot_threads.errors import InvalidResponse
 from tap_hubspot_threads.timestamps import EPOCH
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tap_hubspot_threads.paging import Page
 
 TIMESTAMP = "latestMessageTimestamp"
 
@@ -79,3 +82,19 @@ class Filters:
             return True
         moment = record[TIMESTAMP] or timestamps.of(row, "createdAt")
         return moment is None or moment >= self._start_date
+
+    def matching(self, pages: Iterable[Page]) -> Iterator[dict[str, t.Any]]:
+        """Yield the rows of a listing that match.
+
+        Raises:
+            InvalidResponse: If a row has no ID.
+        """
+        for row in (row for page in pages for row in page.rows):
+            if not isinstance(row, dict) or not isinstance(row.get("id"), str | int):
+                msg = (
+                    "HubSpot answered with a thread without `id`. Run again, and "
+                    "report it to HubSpot if it persists"
+                )
+                raise InvalidResponse(msg)
+            if self.match(row, {TIMESTAMP: timestamps.of(row, TIMESTAMP)}):
+                yield row

@@ -55,7 +55,7 @@ class ListingStream(HubSpotStream):
             self.state_of(inbox), key=TIMESTAMP, began=self.began, logger=self.logger
         )
 
-    def listing_of(self, place: Place) -> TimeListing:
+    def listing_of(self, place: Place, *, in_slices: bool = True) -> TimeListing:
         """Return the listing of a place in the order of the latest message."""
         return TimeListing(
             self.fetch,
@@ -66,6 +66,7 @@ class ListingStream(HubSpotStream):
             began=self.began,
             pool=self.pool,
             logger=self.logger,
+            may_be_cut=in_slices,
         )
 
     def since(self, bookmark: Bookmark) -> str:

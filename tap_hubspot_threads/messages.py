@@ -10,8 +10,7 @@ from functools import cached_property, partial
 
 from typing_extensions import override
 
-from tap_hubspot_threads import schemas, state, timestamps
-from tap_hubspot_threads.errors import InvalidResponse
+from tap_hubspot_threads import schemas, timestamps
 from tap_hubspot_threads.filters import TIMESTAMP, Place
 from tap_hubspot_threads.histories import HistoryReader, actors_of
 from tap_hubspot_threads.listing import ListingStream
@@ -19,21 +18,18 @@ from tap_hubspot_threads.paging import read_pages
 from tap_hubspot_threads.progress import ThreadProgress
 from tap_hubspot_threads.seen import SeenIds
 from tap_hubspot_threads.slices import SETTLING
+from tap_hubspot_threads.sweeps import CLOSED_SINCE, MessageSweep
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_hubspot_threads.errors import RequestRefused
     from tap_hubspot_threads.histories import History
-    from tap_hubspot_threads.state import Bookmark
     from tap_hubspot_threads.tap import TapHubSpotThreads
 
     Row: t.TypeAlias = dict[str, t.Any]
 
 RESERVE = "daily_limit_reserve"
-
-CLOSED_SINCE = "closed_since"
-"""Key of the state: a sweep reads the threads that were closed from then on."""
 
 
 class MessagesStream(ListingStream):
@@ -82,30 +78,34 @@ class MessagesStream(ListingStream):
     def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
         self._requests_before = self.requests_sent  # those of `threads`
         due = [inbox for inbox in self.inboxes if self.is_sweep_due(inbox)]
-        for inbox in self.inboxes:
+        for number, inbox in enumerate(self.inboxes):
             if not self._is_over:
-                yield "changes", self._changes(inbox)
-        for inbox in due:
-            if not self._is_over:
-                yield "sweep", self._sweep(inbox)
+                yield "changes", self._changes(inbox, self.inboxes[number:])
         if self._is_reserve_reached:
-            self._log_reserve()
+            self._log_reserve(then=", then a sweep" if due else "")
+        for number, inbox in enumerate(due):
+            if not self._is_over:
+                yield "sweep", self._sweep(inbox, due[number:])
+                if self._is_reserve_reached:
+                    self._log_reserve()
         self._report()
 
-    def _changes(self, inbox: str | None) -> Iterator[int]:
+    def _changes(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
         """Read the histories of the threads with a message since the bookmark."""
-        place = Place(inbox)
-        bookmark, listing = self.bookmark_of(inbox), self.listing_of(place)
-        since, kept = self.since(bookmark), self.state_of(inbox)
-        self.progress.begin_pass(f"Messages of {place.name}")
-        threads = (row for page in listing.pages(since) for row in page.rows)
-        wanted = filter(self._is_wanted, threads)
+        bookmark, kept = self.bookmark_of(inbox), self.state_of(inbox)
+        # A page of it is 500 requests for histories, so it need not be fast.
+        listing = self.listing_of(Place(inbox), in_slices=False)
+        threads = self.filters.matching(listing.pages(self.since(bookmark)))
+        self.progress.begin(
+            f"Messages of {Place(inbox).name}",
+            lambda: sum(map(self._count_changes, left)),
+        )
         with self.refusal_postponed():
-            for number, history in enumerate(self._histories(wanted), start=1):
+            for number, history in enumerate(self._histories(threads), start=1):
                 rows = self._write(history)
                 # What was closed before the first run is read by the changes.
                 kept.setdefault(CLOSED_SINCE, self._settled)
-                self.progress.thread(rows, lambda: self._to_come(place, bookmark))
+                self.progress.thread(rows)
                 if self._served:
                     bookmark.advance(
                         [timestamps.of(history.thread, TIMESTAMP)],
@@ -123,36 +123,25 @@ class MessagesStream(ListingStream):
                 kept.setdefault(CLOSED_SINCE, self._settled)
             self.write_state()
 
-    def _sweep(self, inbox: str | None) -> Iterator[int]:
+    def _count_changes(self, inbox: str | None) -> int:
+        listing = self.listing_of(Place(inbox))
+        pages = listing.pages(self.since(self.bookmark_of(inbox)))
+        return sum(1 for _ in self.filters.matching(pages))
+
+    def _sweep(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
         """Read the histories in which something may have happened without a message."""
-        kept = self.state_of(inbox)
-        closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
-        is_first = not kept.get(state.SWEEP_BEGAN)
-
-        def may_have_changed(thread: Row) -> bool:
-            if str(thread["id"]) in self._read:
-                return False
-            if thread.get("status") != "CLOSED":
-                return True
-            has_message = timestamps.of(thread, TIMESTAMP) is not None
-            if is_first and (thread.get("archived") or not has_message):
-                return True  # it was not among the changes
-            # A thread that was in the trash for a while is not among the changes.
-            moments = (timestamps.of(thread, name) for name in ("closedAt", TIMESTAMP))
-            return max(m or "" for m in moments) >= closed_since
-
-        trash = (False, True) if self.config["include_archived"] else (False,)
-        settled = self._settled
+        sweep = self._sweep_of(inbox)
         with self.refusal_postponed():
-            for is_trash in trash:
+            for is_trash in sweep.parts():
                 place = Place(inbox, is_trash)
-                self.progress.begin_pass(f"Sweep of the messages of {place.name}")
-                params = self.filters.params(place)
-                pages = self.pool.prefetch(read_pages(self.fetch, params))
-                threads = (row for page in pages for row in page.rows)
-                wanted = filter(may_have_changed, filter(self._is_wanted, threads))
-                for number, history in enumerate(self._histories(wanted), start=1):
+                self.progress.begin(
+                    f"Sweep of the messages of {place.name}",
+                    lambda: sum(map(self._count_sweep, left)),
+                )
+                threads = self._changed(sweep, place)
+                for number, history in enumerate(self._histories(threads), start=1):
                     rows = self._write(history)
+                    sweep.note(history.thread)
                     self.progress.thread(rows)
                     if number % self.THREADS_PER_STATE == 0:
                         self.write_state()
@@ -160,9 +149,36 @@ class MessagesStream(ListingStream):
                     if self._is_reserve_reached:
                         self.write_state()
                         return
-            kept[CLOSED_SINCE] = settled
-            state.note_sweep(kept, began=self.began, version=None)
+            sweep.finish()
         self.write_state()
+
+    def _sweep_of(self, inbox: str | None) -> MessageSweep:
+        return MessageSweep(
+            self.state_of(inbox),
+            began=self.began,
+            settled=self._settled,
+            includes_trash=self.config["include_archived"],
+        )
+
+    def _changed(self, sweep: MessageSweep, place: Place) -> Iterator[Row]:
+        """Yield the threads of a place that a sweep has yet to read."""
+        params = self.filters.params(place)
+        threads = sweep.rest(
+            lambda: self.filters.matching(
+                self.pool.prefetch(read_pages(self.fetch, params))
+            )
+        )
+        for thread in filter(sweep.may_have_changed, threads):
+            if str(thread["id"]) not in self._read:
+                yield thread
+
+    def _count_sweep(self, inbox: str | None) -> int:
+        sweep, found = self._sweep_of(inbox), SeenIds()
+        return sum(
+            found.add(str(thread["id"]))
+            for is_trash in sweep.parts()
+            for thread in self._changed(sweep, Place(inbox, is_trash))
+        )
 
     def _histories(self, threads: Iterator[Row]) -> Iterator[History]:
         """Yield the histories of threads, in their order, read side by side."""
@@ -199,28 +215,21 @@ class MessagesStream(ListingStream):
         if self._refusal is not None and not self._served and self._gone >= at_least:
             raise self._refusal
 
-    def _to_come(self, place: Place, bookmark: Bookmark) -> int:
-        """Return how many threads are to come after a bookmark."""
-        pages = self.listing_of(place).pages(self.since(bookmark))
-        return sum(len(page.rows) for page in pages)
-
-    def _log_reserve(self) -> None:
-        done = self.progress.threads
-        rest = ""
-        if done and self.client.daily is not None and self.config[RESERVE]:
-            to_come = sum(
-                self._to_come(Place(inbox), self.bookmark_of(inbox))
-                for inbox in self.inboxes
-            )
+    def _log_reserve(self, then: str = "") -> None:
+        """Say that the reserve is reached, what is left to do, and what comes then."""
+        done, daily, rest = self.progress.threads, self.client.daily, ""
+        if done and daily is not None and self.config[RESERVE]:
+            to_come = self.progress.to_come()
             usable = 1 - float(self.config[RESERVE]) / 100
-            a_day = self.client.daily.limit * usable * done / self.requests_sent
+            a_day = daily.limit * usable * done / self.requests_sent
             rest = f"; {to_come:,} threads are to come"
             if a_day:
                 rest += f", about {to_come / a_day:.1f} days at this pace"
         self.logger.warning(
             "What is left of HubSpot's daily limit is reserved for others "
-            "(`daily_limit_reserve`)%s. The next run continues here",
+            "(`daily_limit_reserve`)%s%s. The next run continues here",
             rest,
+            then,
         )
 
     def _report(self) -> None:
@@ -237,16 +246,6 @@ class MessagesStream(ListingStream):
             )
         self.reader.report()
         self.log_end()
-
-    def _is_wanted(self, thread: object) -> bool:
-        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str | int):
-            msg = (
-                "HubSpot answered with a thread without `id`. Run again, and report it "
-                "to HubSpot if it persists"
-            )
-            raise InvalidResponse(msg)
-        record = {TIMESTAMP: timestamps.of(thread, TIMESTAMP)}
-        return self.filters.match(thread, record)
 
     @property
     @override

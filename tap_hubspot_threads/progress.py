@@ -108,39 +108,39 @@ class ThreadProgress(Progress):
         """Start the first interval. `requests_sent` counts those of the stream."""
         super().__init__(logger, share_in_use=share_in_use, clock=clock)
         self._requests_sent = requests_sent
-        self.threads = 0
+        self._count: Callable[[], int] = int
         self._total: int | None = None
+        self._threads_in_pass = 0
+        self.threads = 0
 
-    def to_come(self, count: Callable[[], int]) -> int:
-        """Return how many threads are to come. They are counted once."""
+    def begin(self, name: str, count: Callable[[], int]) -> None:
+        """Name what is read from now on, and how to count the threads to come."""
+        self.begin_pass(name)
+        self._count, self._total, self._threads_in_pass = count, None, 0
+
+    def to_come(self) -> int:
+        """Return how many threads are to come. They are counted once in a pass."""
         if self._total is None:
-            self._total = self.threads + count()
-        return max(0, self._total - self.threads)
+            self._total = self._threads_in_pass + self._count()
+        return max(0, self._total - self._threads_in_pass)
 
-    def thread(self, rows: int, count: Callable[[], int] | None = None) -> None:
-        """Count a thread, and log if it is time.
-
-        Args:
-            rows: Its rows.
-            count: Counts the threads that are to come; None if nobody knows them.
-        """
+    def thread(self, rows: int) -> None:
+        """Count a thread with its rows, and log if it is time."""
         self.threads += 1
+        self._threads_in_pass += 1
         self._read += rows
         self._written += rows
         now = self._clock()
         if now - self._logged_at < self.INTERVAL:
             return
-        elapsed = now - self._began
-        share, rest = self._share_in_use(), ""
-        if count is not None:
-            to_come = self.to_come(count)
-            left = duration(to_come * elapsed / self.threads)
-            rest = f", {to_come:,} to come, about {left} left"
+        elapsed, share = now - self._began, self._share_in_use()
+        to_come = self.to_come()
         self._logger.info(
-            "%s: %s threads read%s; %.1f requests a second%s",
+            "%s: %s threads read, %s to come, about %s left; %.1f requests a second%s",
             self._pass,
-            f"{self.threads:,}",
-            rest,
+            f"{self._threads_in_pass:,}",
+            f"{to_come:,}",
+            duration(to_come * elapsed / self.threads),
             self._requests_sent() / elapsed,
             "" if share is None else f", {share:.0%} of HubSpot's limit in use",
         )

@@ -95,9 +95,8 @@ class TimeListing:
     """One listing in timestamp order, from a moment to its end.
 
     Attributes:
-        settled_before: Rows from this moment on prove nothing about their places. A few
-            minutes before HubSpot's time, or before the run began by this machine's
-            clock as long as HubSpot's time is unknown.
+        settled_before: Rows from this moment on prove nothing about their places: a few
+            minutes before HubSpot's time, or before this machine's if that is unknown.
     """
 
     PAGES = 4
@@ -123,6 +122,7 @@ class TimeListing:
         began: str,
         pool: WorkerPool,
         logger: logging.Logger,
+        may_be_cut: bool = True,
     ) -> None:
         """Describe the listing.
 
@@ -135,6 +135,7 @@ class TimeListing:
             began: When the run began by this machine's clock.
             pool: Runs the requests.
             logger: Where warnings go.
+            may_be_cut: Whether it may be read in slices.
         """
         self._fetch = fetch
         self._params = params
@@ -142,6 +143,7 @@ class TimeListing:
         self._page_size = page_size
         self._hubspot_now = hubspot_now
         self._pool = pool
+        self._may_be_cut = may_be_cut and pool.workers > 1
         self._logger = logger
         self._began = began
         self._knows_time = False
@@ -175,6 +177,7 @@ class TimeListing:
         self, start: str, *, until_worth_cutting: bool = False
     ) -> Generator[Page, None, _Plan | None]:
         """Yield page after page. Return a plan for the rest, None after the end."""
+        kept = self._page_size + Frontier.PROOF
         while True:
             frontier = Frontier()
             latest: Moments = []
@@ -187,9 +190,7 @@ class TimeListing:
                     frontier.add_page(moments, settled_before=self.settled_before)
                     yield self._repeats.drop(page, moments, frontier.reached)
                     if until_worth_cutting and frontier.is_in_order:
-                        latest = [*latest, *moments][
-                            -self._page_size - Frontier.PROOF :
-                        ]
+                        latest = [*latest, *moments][-kept:]
                         plan = self._plan(frontier.reached, latest)
                         if plan is not None:
                             return plan
@@ -217,7 +218,7 @@ class TimeListing:
     def _plan(self, reached: str, moments: Moments) -> _Plan | None:
         """Return how to cut the rest of the listing; None if that is not worth it."""
         density = rows_per_millisecond(moments, reached)
-        may_be_cut = self._knows_time and self._pool.workers > 1
+        may_be_cut = self._may_be_cut and self._knows_time
         if not may_be_cut or not density or reached >= self.settled_before:
             return None
         page = int(self._page_size / density)

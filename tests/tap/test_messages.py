@@ -15,6 +15,7 @@ from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.messages import MessagesStream
 from tap_hubspot_threads.ordering import Frontier
 from tap_hubspot_threads.progress import ThreadProgress, duration
+from tap_hubspot_threads.sweeps import MessageSweep
 from tap_hubspot_threads.tap import TapHubSpotThreads
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault, Shape
 from tests.support.harness import (
@@ -998,7 +999,7 @@ def test_the_warning_says_how_much_is_to_come(tmp_path: Path) -> None:
 
 
 def test_the_sweep_leaves_the_reserve_as_well(tmp_path: Path) -> None:
-    """One that was cut is begun again on the next day, and not noted as complete."""
+    """One that was cut is noted as complete only when the next run has ended it."""
     account = Account(size=60, shape=Shape(archived=0.5))
     contract = Contract(daily_limit=75)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
@@ -1009,8 +1010,173 @@ def test_the_sweep_leaves_the_reserve_as_well(tmp_path: Path) -> None:
         )
     kept = [output.states[-1]["bookmarks"]["messages"] for output in (first, second)]
     assert ["sweep_began_at" in each for each in kept] == [False, True]
+    assert ["sweep" in each for each in kept] == [True, False]
     assert [len(of_reserve(output)) for output in (first, second)] == [1, 0]
     assert table(first, second) == truth(account)
+
+
+def sweep_for_days(
+    directory: Path, hubspot: FakeHubSpot, state: t.Any, **more: t.Any
+) -> tuple[list[Output], list[list[str]]]:
+    """Run once a day until nothing is left; return also whose histories were read."""
+    outputs: list[Output] = []
+    asked: list[list[str]] = []
+    while not outputs or (of_reserve(outputs[-1]) and len(outputs) < DAYS):
+        hubspot.forget()
+        output = run_until_the_reserve(
+            directory, hubspot, state=state, streams=STREAMS, **SWEPT, **more
+        )
+        outputs.append(output)
+        asked.append(asked_for(hubspot))
+        state = output.states[-1]
+        hubspot.begin_day()
+    return outputs, asked
+
+
+@pytest.mark.parametrize("readers", [1, 8])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_sweep_may_take_several_days(
+    tmp_path: Path, readers: int, as_text: bool
+) -> None:
+    """Each day goes on where the last one ended, whatever the order of the IDs is."""
+    account = Account(size=250, now=None, shape=Shape(closed=0.0, archived=0.1))
+    contract = Contract(ids_as_text=as_text)
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        before = run_command_here(
+            tmp_path,
+            config(hubspot, **SWEPT),
+            catalog=select(streams=STREAMS),
+        )
+        state = before.states[-1]
+        state["bookmarks"]["messages"]["sweep_began_at"] = "2020-01-01T00:00:00.000Z"
+        for thread in account.live_ids():
+            account.comment(thread)
+        # What was read ahead is lost each day, and some requests are kept for actors.
+        contract.daily_limit = 120 + 10 * readers
+        hubspot.begin_day()
+        outputs, asked = sweep_for_days(
+            tmp_path, hubspot, state, max_parallel_requests=readers
+        )
+    assert 3 <= len(outputs) <= 6
+    assert [output.code for output in outputs] == [0] * len(outputs)
+    assert table(before, *outputs) == truth(account)
+    again = sum(map(len, asked)) - len(set().union(*asked))
+    window = MessageSweep.REMEMBERED + 4 * readers + MessagesStream.THREADS_PER_STATE
+    assert again <= window * (len(outputs) - 1) + len(account.archived_ids())
+    (line, *_) = of_reserve(outputs[0])
+    left = len(set().union(*asked[1:]) - set(asked[0]))
+    (to_come,) = map(int, re.findall(r"; (\d+) threads are to come", line))
+    assert left <= to_come <= left + window
+
+
+@pytest.mark.parametrize("purged", [1, 9, 10])
+def test_a_sweep_goes_on_though_threads_where_it_ended_are_gone(
+    tmp_path: Path, purged: int
+) -> None:
+    """Only if none of the last ones is left, it begins again."""
+    account = Account(size=150, now=None, shape=Shape(closed=0.0))
+    contract = Contract()
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        before = run_until_the_reserve(
+            tmp_path, hubspot, streams=("messages",), **SWEPT
+        )
+        state = before.states[-1]
+        state["bookmarks"]["messages"]["sweep_began_at"] = "2020-01-01T00:00:00Z"
+        for thread in account.live_ids():
+            account.comment(thread)
+        contract.daily_limit = 100
+        hubspot.begin_day()
+        cut = run_until_the_reserve(
+            tmp_path, hubspot, state=state, streams=("messages",), **SWEPT
+        )
+        after = cut.states[-1]["bookmarks"]["messages"]["sweep"]["after"]
+        assert len(after) == MessageSweep.REMEMBERED == 10
+        for thread in after[-purged:]:
+            account.purge(thread)
+        hubspot.begin_day()
+        rest, asked = sweep_for_days(tmp_path, hubspot, cut.states[-1])
+    has_begun_again = len({key[0] for key in table(cut)} & set().union(*asked)) > 30
+    assert has_begun_again == (purged == 10)
+    assert truth(account).items() <= table(before, cut, *rest).items()
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        None,
+        "x",
+        [],
+        {},
+        {"part": 2},
+        {"part": 3},
+        {"part": -1},
+        {"part": "1"},
+        {"part": None},
+        {"after": None},
+        {"after": "x"},
+        {"after": [1, None]},
+        {"after": ["no such thread"]},
+        {"began_at": "yesterday"},
+        {"began_at": "2040-01-01T00:00:00Z"},
+        {"closed_since": None},
+        {"closed_since": "2040-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_an_edited_state_of_an_unfinished_sweep_hides_nothing(edited: t.Any) -> None:
+    """The sweep then reads too much rather than too little."""
+    account = aged(size=40, closed=0.5)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot, **SWEPT)
+        account.clock.advance(hours=12)
+        for thread in account.live_ids():
+            account.comment(thread)
+        open_ids = {r["id"] for r in account.threads() if r["status"] == "OPEN"}
+        unfinished = {
+            "began_at": first.states[-1]["bookmarks"]["messages"]["sweep_began_at"],
+            "closed_since": first.states[-1]["bookmarks"]["messages"]["closed_since"],
+            "part": 1,
+            "after": [],
+        }
+        is_sweep = isinstance(edited, dict) and edited
+        state = first.states[-1]
+        state["bookmarks"]["messages"]["sweep"] = (
+            unfinished | edited if is_sweep else edited
+        )
+        second = run(hubspot, state=state, **SWEPT)
+        account.clock.advance(hours=12)
+        account.close(min(open_ids))
+        third = run(hubspot, state=second.states[-1], **SWEPT)
+    kept = second.states[-1]["bookmarks"]["messages"]
+    assert "sweep" not in kept
+    if edited != {"part": 2}:  # which says that only the trash is left
+        expected = truth(account, lambda row: row["id"] in open_ids - {min(open_ids)})
+        assert expected.items() <= table(second).items()
+    assert truth(account, lambda row: row["id"] == min(open_ids)).items() <= (
+        table(second, third).items()
+    )
+
+
+def test_a_thread_that_is_archived_while_a_sweep_reads_is_not_left_out() -> None:
+    """The trash is listed again after the live threads."""
+    account = aged(size=60, closed=0.0)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot, **SWEPT)
+        account.clock.advance(hours=12)
+        for thread in account.live_ids():
+            account.comment(thread)
+        moved = account.live_ids()[0]
+
+        def archive(seen: t.Any) -> None:
+            if seen.endpoint == "threads" and seen.param("sort") == "id":
+                is_live_listing = seen.param("archived") != "true"
+                if is_live_listing and not account.thread(moved)["archived"]:
+                    account.archive(moved)
+
+        hubspot.before_any_request = archive
+        second = run(hubspot, state=first.states[-1], **SWEPT)
+    assert account.thread(moved)["archived"]
+    assert table(first, second).keys() == truth(account).keys()
 
 
 def test_an_app_is_not_told_the_limit_and_just_runs() -> None:

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 )
 from typing_extensions import override
 
-from tap_hubspot_threads import histories, paging, timestamps
+from tap_hubspot_threads import histories, paging, sweeps, timestamps
 from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.messages import MessagesStream
 from tap_hubspot_threads.state import Bookmark
+from tap_hubspot_threads.sweeps import MessageSweep
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, moments
 from tests.support import harness
 from tests.support.harness import TOKEN, Output
@@ -36,6 +37,7 @@ from tests.tap.model import CutOff, Killed
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tap_hubspot_threads.state import State
     from tests.fake_hubspot import SeenRequest
 
     Row: t.TypeAlias = dict[str, t.Any]
@@ -106,6 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.parallel = parallel
         self.table: dict[Key, Row] = {}
         self.states = [Saved(None)]
+        self.restored_at: dict[str, int] = {}
         for number in range(size):
             self.change("create", number)
 
@@ -131,6 +134,7 @@ class Machine(RuleBasedStateMachine):
             if archived:
                 thread = archived[which % len(archived)]
                 (account.restore if what == "restore" else account.purge)(thread)
+                self.restored_at[thread] = account.clock.us
             return
         if not live:
             return
@@ -234,8 +238,12 @@ class Machine(RuleBasedStateMachine):
             self.hubspot.contract.forbidden = ()
         self.load(Output.parse(stdout.getvalue(), 0), start, began)
         if is_complete:
-            missing = (expected | has_changed) if self._has_swept(began) else expected
-            missing = {key for key in missing if self._exists(key)} - self.table.keys()
+            swept_at = self.states[-1].swept_at
+            if swept_at == began:
+                expected |= has_changed
+            elif swept_at > start.swept_at:
+                expected |= self._swept_since(swept_at, has_changed)
+            missing = set(filter(self._exists, expected)) - self.table.keys()
             assert not missing, f"items are missing after a run: {missing}"
 
     def config(self) -> dict[str, t.Any]:
@@ -258,8 +266,9 @@ class Machine(RuleBasedStateMachine):
                 self.table[row["conversationsThreadId"], row["id"]] = row
             elif message["type"] == "STATE":
                 saved = Saved(message["value"], start.swept_at)
-                if saved.messages.get("sweep_began_at") == _text(began):
-                    saved.swept_at = began
+                swept_at = saved.messages.get("sweep_began_at")
+                if swept_at and swept_at != start.messages.get("sweep_began_at"):
+                    saved.swept_at = int(moments.parse(swept_at))
                 self.check_covered(saved, start, began)
                 self.states.append(saved)
         del self.states[:-12]
@@ -294,8 +303,16 @@ class Machine(RuleBasedStateMachine):
         reached = start.messages.get("replication_key_value", "")
         return {i for i, place in self.account.places().items() if place < reached}
 
-    def _has_swept(self, began: int) -> bool:
-        return self.states[-1].swept_at == began
+    def _swept_since(self, began: int, items: set[Key]) -> set[Key]:
+        """Return the items that a sweep of several runs brings, of some that changed.
+
+        What is new since it began waits for the next one.
+        """
+        return {
+            key
+            for key in filter(self._exists, items)
+            if self._created(key) < began and self.restored_at.get(key[0], 0) < began
+        }
 
     def _exists(self, key: Key) -> bool:
         return key[0] in self.account
@@ -314,10 +331,6 @@ class Machine(RuleBasedStateMachine):
     def _created(self, key: Key) -> int:
         items = {item["id"]: item for item in self.account.history(key[0])}
         return int(moments.parse(items[key[1]]["createdAt"]))
-
-
-def _text(us: int) -> str:
-    return timestamps.from_milliseconds(us // 1_000)
 
 
 @pytest.fixture(autouse=True)
@@ -390,6 +403,31 @@ def closed_threads_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MessagesStream, "_settled", future)
 
 
+def sweep_ahead_of_the_window(patch: pytest.MonkeyPatch) -> None:
+    """The place of a sweep follows the threads that it lists, not those it has read."""
+    may_have_changed, note = MessageSweep.may_have_changed, MessageSweep.note
+
+    def listed(sweep: MessageSweep, thread: Row) -> bool:
+        may = may_have_changed(sweep, thread)
+        if may:
+            note(sweep, thread)
+        return may
+
+    patch.setattr(MessageSweep, "may_have_changed", listed)
+    patch.setattr(MessageSweep, "note", lambda *_: None)
+
+
+def closings_between_two_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A sweep of several runs takes its last run for the moment that it began."""
+    usable = sweeps._usable
+
+    def as_of_now(now: object, began: str, settled: str) -> State | None:
+        found = usable(now, began, settled)
+        return found and found | {"closed_since": settled}
+
+    patch.setattr(sweeps, "_usable", as_of_now)
+
+
 def killed_in_the_window(machine: Machine) -> None:
     """A run is killed while histories are read ahead."""
     machine.run_disturbed(meanwhile={}, kill_at=30)
@@ -397,8 +435,9 @@ def killed_in_the_window(machine: Machine) -> None:
 
 
 def met_by_an_error(machine: Machine) -> None:
-    """A history cannot be read."""
-    machine.run_disturbed(meanwhile={}, fault_at=8)
+    """A history cannot be read. Some requests are for the list of threads."""
+    for number in (4, 8, 12):
+        machine.run_disturbed(meanwhile={}, fault_at=number)
     machine.run_quietly()
 
 
@@ -416,6 +455,29 @@ def closed_without_a_message(machine: Machine) -> None:
     machine.run_quietly(hours=3.0)
 
 
+def sweep_cut(machine: Machine) -> None:
+    """A run is killed while it sweeps open threads, and another one goes on."""
+    machine.run_quietly()
+    for thread in machine.account.live_ids():
+        machine.account.comment(thread)
+    machine.account.clock.advance(hours=3)
+    machine.run_disturbed(meanwhile={}, kill_at=30)
+    assert "sweep" in machine.states[-1].messages
+    machine.run_quietly()
+
+
+def closed_after_the_cut(machine: Machine) -> None:
+    """A thread is closed between two runs that sweep it and the others."""
+    sweep_cut(machine)
+    machine.account.clock.advance(hours=3)
+    machine.run_disturbed(meanwhile={}, kill_at=30)
+    assert "sweep" in machine.states[-1].messages
+    machine.account.close(machine.account.live_ids()[0])
+    machine.account.clock.advance(hours=1)
+    machine.run_quietly()
+    machine.run_quietly(hours=3.0)
+
+
 Plant: t.TypeAlias = "Callable[[pytest.MonkeyPatch], None]"
 
 HISTORIES: dict[Plant, Callable[[Machine], None]] = {
@@ -423,6 +485,8 @@ HISTORIES: dict[Plant, Callable[[Machine], None]] = {
     error_that_skips_a_thread: met_by_an_error,
     last_page_left_out: long_history,
     closed_threads_forgotten: closed_without_a_message,
+    sweep_ahead_of_the_window: sweep_cut,
+    closings_between_two_runs_forgotten: closed_after_the_cut,
 }
 
 
