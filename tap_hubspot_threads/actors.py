@@ -95,7 +95,8 @@ class ActorsStream(HubSpotStream):
 
     def note_kinds(self) -> None:
         """Note in the state that all actors of these kinds have been written."""
-        self.get_context_state(None)[KINDS] = self._kinds
+        if not self.is_refused:
+            self.get_context_state(None)[KINDS] = self._kinds
 
     @property
     def _kinds(self) -> str:
@@ -118,6 +119,9 @@ class ActorsStream(HubSpotStream):
                     self.progress.page(records, len(records), order="id")
                     self._written += len(records)
                     self._unknown += unknown
+        if self.name in self._hubspot_tap.refusals:
+            # Some are missing now, so a sweep is due as soon as HubSpot serves them.
+            self.get_context_state(None).pop(KINDS, None)
         self.write_batches()
 
     def _ask(self, batch: list[str]) -> list[tuple[Page, int]]:

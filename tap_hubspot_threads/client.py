@@ -40,6 +40,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables for certificates; the first that is set counts."""
 
 
+_MESSAGE_ID = re.compile(r"(?<=/messages/)[^/]+")
 _HARMLESS = re.compile(r"[a-z-]*|v3|[0-9]{1,20}|[0-9]{4}-[0-9]{2}(-beta)?")
 
 
@@ -208,7 +209,7 @@ class HubSpotClient:
 
 def _without_ids(path: str) -> str:
     """Return a path without the IDs of messages: they may hold a phone number."""
-    parts = path.split("/")
+    parts = _MESSAGE_ID.sub("…", path).split("/")
     return "/".join(part if _HARMLESS.fullmatch(part) else "…" for part in parts)
 
 

@@ -6,8 +6,15 @@ import typing as t
 from http import HTTPStatus
 from urllib.parse import quote
 
-from tap_hubspot_threads.errors import RequestRefused
-from tap_hubspot_threads.paging import Page, read_pages
+from tap_hubspot_threads.errors import (
+    EndlessListing,
+    HubSpotError,
+    InvalidResponse,
+    RequestRefused,
+    RetriesExhausted,
+    TransientError,
+)
+from tap_hubspot_threads.paging import Page, identity, read_pages
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -31,17 +38,17 @@ class History(t.NamedTuple):
 
     Attributes:
         thread: The row of the thread.
-        rows: Its messages and events, oldest first; None if the thread is gone.
+        rows: Its messages and events, oldest first; None if HubSpot did not serve them.
         fetched_at: When the last of them arrived, by this machine's clock.
         without_original: How many truncated messages HubSpot has no original of.
-        refusal: Why there are no rows.
+        error: Why there are no rows.
     """
 
     thread: Row
     rows: list[t.Any] | None
     fetched_at: dt.datetime | None = None
     without_original: int = 0
-    refusal: RequestRefused | None = None
+    error: HubSpotError | None = None
 
 
 class HistoryReader:
@@ -56,33 +63,50 @@ class HistoryReader:
         self._with_originals = with_originals
 
     def read(self, thread: Row) -> History:
-        """Return the history of a thread.
+        """Return the history of a thread, with an error that may be of this one only.
+
+        Raises:
+            HubSpotError: If the error concerns all of them.
+        """
+        try:
+            history = self._read(thread)
+            if history.rows and self._with_originals:
+                missing = self._add_originals(thread, history.rows)
+                history = history._replace(without_original=missing)
+        except HubSpotError as error:
+            if not _may_be_of_one_thread(error):
+                raise
+            return History(thread, None, error=error)
+        return history
+
+    def _read(self, thread: Row) -> History:
+        """Read the history of a thread.
 
         It is not known whether HubSpot wants `archived=true` for the messages of an
-        archived thread, nor what it answers otherwise. And a thread can be archived
-        after it was listed. So if there is nothing, the other way is tried as well.
+        archived thread, nor what it answers otherwise. And a thread can be archived or
+        restored after it was listed. So if there is nothing, the other way is tried.
         """
         live: dict[str, str] = {"sort": "createdAt", "limit": PAGE}
         archived = live | {"archived": "true"}
         ways = [archived, live] if thread.get("archived") else [live, archived]
-        history = History(thread, None)
+        history: History | None = None
+        refusal: RequestRefused | None = None
         for params in ways:
             try:
                 pages = list(read_pages(self._fetch_of(thread), params))
             except RequestRefused as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
-                if history.rows is None:
-                    history = History(thread, None, refusal=error)
+                refusal = refusal or error
                 continue
             rows = [row for page in pages for row in page.rows]
+            if not all(isinstance(identity(row), str | int) for row in rows):
+                msg = "HubSpot answered with a message without `id`"
+                raise InvalidResponse(msg)
             history = History(thread, rows, pages[-1].fetched_at)
-            if rows or params is live:
+            if rows:
                 break
-        if history.rows and self._with_originals:
-            missing = self._add_originals(thread, history.rows)
-            history = history._replace(without_original=missing)
-        return history
+        return history or History(thread, None, error=refusal)
 
     def _fetch_of(self, thread: Row) -> Fetch:
         path = f"{self._path}/{_quoted(thread)}/messages"
@@ -103,13 +127,23 @@ class HistoryReader:
             try:
                 original = self._client.get(path, {}).body
             except RequestRefused as error:
-                if error.status != HTTPStatus.NOT_FOUND:
+                if error.status == HTTPStatus.UNAUTHORIZED:
                     raise
                 missing += 1
                 continue
             row["originalText"] = original.get("text")
             row["originalRichText"] = original.get("richText")
         return missing
+
+
+def _may_be_of_one_thread(error: HubSpotError) -> bool:
+    """Return whether HubSpot may serve other threads all the same."""
+    if isinstance(error, RequestRefused):
+        return error.status != HTTPStatus.UNAUTHORIZED
+    if isinstance(error, RetriesExhausted):
+        cause = error.__cause__
+        return isinstance(cause, TransientError) and cause.kind in {"5xx", "not JSON"}
+    return isinstance(error, EndlessListing | InvalidResponse)
 
 
 def _quoted(row: Row) -> str:

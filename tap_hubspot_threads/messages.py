@@ -5,6 +5,7 @@ HubSpot has no list of messages, so each thread takes a request of its own.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from functools import cached_property, partial
 
@@ -16,20 +17,19 @@ from tap_hubspot_threads.histories import HistoryReader, actors_of
 from tap_hubspot_threads.listing import ListingStream
 from tap_hubspot_threads.paging import read_pages
 from tap_hubspot_threads.progress import ThreadProgress
+from tap_hubspot_threads.reserve import DailyReserve
 from tap_hubspot_threads.seen import SeenIds
 from tap_hubspot_threads.slices import SETTLING
 from tap_hubspot_threads.sweeps import CLOSED_SINCE, MessageSweep
+from tap_hubspot_threads.unserved import Unserved
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from tap_hubspot_threads.errors import RequestRefused
     from tap_hubspot_threads.histories import History
     from tap_hubspot_threads.tap import TapHubSpotThreads
 
     Row: t.TypeAlias = dict[str, t.Any]
-
-RESERVE = "daily_limit_reserve"
 
 
 class MessagesStream(ListingStream):
@@ -49,19 +49,16 @@ class MessagesStream(ListingStream):
     THREADS_PER_STATE = 10
     """Threads after which STATE is due. At HubSpot's limit, that is every second."""
 
-    MOST_GONE = 20
-    """Threads that HubSpot may not find before it has found one."""
-
     AHEAD = 4
     """Histories that are read ahead, for each parallel request."""
 
     def __init__(self, tap: TapHubSpotThreads) -> None:
         """Start without threads."""
         super().__init__(tap)
-        self._read = SeenIds()
-        self._served = self._gone = self._without_original = 0
+        self._read = {False: SeenIds(), True: SeenIds()}
+        self._from_the_beginning: set[str | None] = set()
+        self._without_original = 0
         self._requests_before = 0
-        self._refusal: RequestRefused | None = None
 
     @property
     @override
@@ -81,21 +78,24 @@ class MessagesStream(ListingStream):
         for number, inbox in enumerate(self.inboxes):
             if not self._is_over:
                 yield "changes", self._changes(inbox, self.inboxes[number:])
-        if self._is_reserve_reached:
+        if self._reserve.is_reached:
             self._log_reserve(then=", then a sweep" if due else "")
         for number, inbox in enumerate(due):
             if not self._is_over:
                 yield "sweep", self._sweep(inbox, due[number:])
-                if self._is_reserve_reached:
+                if self._reserve.is_reached:
                     self._log_reserve()
         self._report()
 
     def _changes(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
         """Read the histories of the threads with a message since the bookmark."""
-        bookmark, kept = self.bookmark_of(inbox), self.state_of(inbox)
+        bookmark, unserved = self.bookmark_of(inbox), self._unserved[inbox]
+        if bookmark.value is None:
+            self._from_the_beginning.add(inbox)
         # A page of it is 500 requests for histories, so it need not be fast.
         listing = self.listing_of(Place(inbox), in_slices=False)
-        threads = self.filters.matching(listing.pages(self.since(bookmark)))
+        listed = self.filters.matching(listing.pages(self.since(bookmark)))
+        threads = itertools.chain(unserved.threads, listed)
         self.progress.begin(
             f"Messages of {Place(inbox).name}",
             lambda: sum(map(self._count_changes, left)),
@@ -103,24 +103,25 @@ class MessagesStream(ListingStream):
         with self.refusal_postponed():
             for number, history in enumerate(self._histories(threads), start=1):
                 rows = self._write(history)
-                # What was closed before the first run is read by the changes.
-                kept.setdefault(CLOSED_SINCE, self._settled)
+                unserved.add(history)
                 self.progress.thread(rows)
-                if self._served:
+                if not unserved.pending:
                     bookmark.advance(
                         [timestamps.of(history.thread, TIMESTAMP)],
                         settled_before=listing.settled_before,
                         now=self.latest_bookmark,
                     )
-                if self._served and number % self.THREADS_PER_STATE == 0:
+                if inbox in self._from_the_beginning:
+                    # What was closed before the first run is read by the changes.
+                    self.state_of(inbox).setdefault(CLOSED_SINCE, self._settled)
+                if number % self.THREADS_PER_STATE == 0:
                     self.write_state()
                 yield rows
-                if self._is_reserve_reached:
-                    break
-            else:
-                self._refuse_if_nothing_is_served(at_least=1)
-                bookmark.finish()
-                kept.setdefault(CLOSED_SINCE, self._settled)
+            if not self._reserve.is_reached:
+                if inbox in self._from_the_beginning:
+                    unserved.finish()
+                if not unserved.pending:
+                    bookmark.finish()
             self.write_state()
 
     def _count_changes(self, inbox: str | None) -> int:
@@ -130,7 +131,7 @@ class MessagesStream(ListingStream):
 
     def _sweep(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
         """Read the histories in which something may have happened without a message."""
-        sweep = self._sweep_of(inbox)
+        sweep, unserved = self._sweep_of(inbox), self._unserved[inbox]
         with self.refusal_postponed():
             for is_trash in sweep.parts():
                 place = Place(inbox, is_trash)
@@ -141,15 +142,18 @@ class MessagesStream(ListingStream):
                 threads = self._changed(sweep, place)
                 for number, history in enumerate(self._histories(threads), start=1):
                     rows = self._write(history)
-                    sweep.note(history.thread)
+                    unserved.add(history)
                     self.progress.thread(rows)
+                    if not unserved.pending:
+                        sweep.note(history.thread)
                     if number % self.THREADS_PER_STATE == 0:
                         self.write_state()
                     yield rows
-                    if self._is_reserve_reached:
-                        self.write_state()
-                        return
-            sweep.finish()
+                if self._reserve.is_reached:
+                    break
+            else:
+                if not unserved.pending:
+                    sweep.finish()
         self.write_state()
 
     def _sweep_of(self, inbox: str | None) -> MessageSweep:
@@ -158,6 +162,7 @@ class MessagesStream(ListingStream):
             began=self.began,
             settled=self._settled,
             includes_trash=self.config["include_archived"],
+            follows_all=inbox in self._from_the_beginning,
         )
 
     def _changed(self, sweep: MessageSweep, place: Place) -> Iterator[Row]:
@@ -169,7 +174,8 @@ class MessagesStream(ListingStream):
             )
         )
         for thread in filter(sweep.may_have_changed, threads):
-            if str(thread["id"]) not in self._read:
+            # One that was archived since may have changed while it was read.
+            if str(thread["id"]) not in self._read[place.is_trash]:
                 yield thread
 
     def _count_sweep(self, inbox: str | None) -> int:
@@ -182,21 +188,22 @@ class MessagesStream(ListingStream):
 
     def _histories(self, threads: Iterator[Row]) -> Iterator[History]:
         """Yield the histories of threads, in their order, read side by side."""
-        calls = (partial(self._reader.read, thread) for thread in threads)
-        ahead = self.AHEAD * self.pool.workers
-        return self.pool.in_order(calls, ahead=ahead)
+
+        def calls() -> Iterator[Callable[[], History]]:
+            for thread in threads:
+                if self._reserve.is_reached:
+                    return
+                yield partial(self._reader.read, thread)
+
+        return self.pool.in_order(calls(), ahead=self.AHEAD * self.pool.workers)
 
     def _write(self, history: History) -> int:
         """Write a history, and return the number of its records."""
-        identity = str(history.thread["id"])
-        self._read.add(identity)
-        self._without_original += history.without_original
         if history.rows is None or history.fetched_at is None:
-            self._gone += 1
-            self._refusal = history.refusal
-            self._refuse_if_nothing_is_served(at_least=self.MOST_GONE)
             return 0
-        self._served += 1
+        identity = str(history.thread["id"])
+        self._read[bool(history.thread.get("archived"))].add(identity)
+        self._without_original += history.without_original
         records = []
         for row in history.rows:
             if isinstance(row, dict):
@@ -207,24 +214,15 @@ class MessagesStream(ListingStream):
         self.write_page(records, history.fetched_at)
         return len(records)
 
-    def _refuse_if_nothing_is_served(self, *, at_least: int) -> None:
-        """Take 404s for a missing endpoint as long as no thread has messages.
-
-        Otherwise the bookmark would pass threads whose messages come never.
-        """
-        if self._refusal is not None and not self._served and self._gone >= at_least:
-            raise self._refusal
-
     def _log_reserve(self, then: str = "") -> None:
         """Say that the reserve is reached, what is left to do, and what comes then."""
-        done, daily, rest = self.progress.threads, self.client.daily, ""
-        if done and daily is not None and self.config[RESERVE]:
-            to_come = self.progress.to_come()
-            usable = 1 - float(self.config[RESERVE]) / 100
-            a_day = daily.limit * usable * done / self.requests_sent
+        to_come, rest = self.progress.to_come, ""
+        if to_come is not None:
             rest = f"; {to_come:,} threads are to come"
-            if a_day:
-                rest += f", about {to_come / a_day:.1f} days at this pace"
+            requests = to_come * self.requests_sent / self.progress.threads
+            days = self._reserve.days_for(requests)
+            if days is not None:
+                rest += f", about {days:.1f} days at this pace"
         self.logger.warning(
             "What is left of HubSpot's daily limit is reserved for others "
             "(`daily_limit_reserve`)%s%s. The next run continues here",
@@ -234,14 +232,19 @@ class MessagesStream(ListingStream):
 
     def _report(self) -> None:
         """Log what is special, and what the run has done."""
-        if self._gone:
+        unserved = self._unserved.values()
+        if gone := sum(each.gone for each in unserved):
             self.logger.info(
-                "Threads that were deleted before their messages were read: %d",
-                self._gone,
+                "Threads that were deleted before their messages were read: %d", gone
             )
+        failed = [error for each in unserved for error in each.failed.values()]
+        if failed:
+            noun = "thread, which" if len(failed) == 1 else "threads, which"
+            words = f"the messages of {len(failed)} {noun} the next run tries again"
+            self._hubspot_tap.unread[words] = failed[0]
         if self._without_original:
             self.logger.warning(
-                "Truncated messages of which HubSpot has no original: %d",
+                "Truncated messages of which HubSpot gave no original: %d",
                 self._without_original,
             )
         self.reader.report()
@@ -262,13 +265,17 @@ class MessagesStream(ListingStream):
         )
 
     @cached_property
+    def _unserved(self) -> dict[str | None, Unserved]:
+        return {inbox: Unserved(self.state_of(inbox)) for inbox in self.inboxes}
+
+    @cached_property
     def _reader(self) -> HistoryReader:
         with_originals = bool(self.config["include_original_content"])
         return HistoryReader(self.client, self.path, with_originals=with_originals)
 
     @property
     def _is_over(self) -> bool:
-        return self.is_refused or self._is_reserve_reached
+        return self.is_refused or self._reserve.is_reached
 
     @property
     def _settled(self) -> str:
@@ -276,14 +283,11 @@ class MessagesStream(ListingStream):
         began = min(self.began, self.client.began or self.began)
         return timestamps.shift(began, milliseconds=-SETTLING)
 
-    @property
-    def _is_reserve_reached(self) -> bool:
-        """Whether the rest of the account's daily limit is to be left to others.
-
-        Requests that are on their way, and those for actors, need some as well.
-        """
-        daily = self.client.daily
-        if daily is None:
-            return False
-        reserve = daily.limit * float(self.config[RESERVE]) / 100
-        return daily.remaining <= max(reserve, (self.AHEAD + 3) * self.pool.workers)
+    @cached_property
+    def _reserve(self) -> DailyReserve:
+        return DailyReserve(
+            self.client,
+            percent=float(self.config["daily_limit_reserve"]),
+            # For requests that are on their way, and for actors.
+            least=(self.AHEAD + 3) * self.pool.workers,
+        )

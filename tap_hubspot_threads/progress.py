@@ -118,10 +118,11 @@ class ThreadProgress(Progress):
         self.begin_pass(name)
         self._count, self._total, self._threads_in_pass = count, None, 0
 
-    def to_come(self) -> int:
-        """Return how many threads are to come. They are counted once in a pass."""
+    @property
+    def to_come(self) -> int | None:
+        """How many threads are to come; None until they have been counted."""
         if self._total is None:
-            self._total = self._threads_in_pass + self._count()
+            return None
         return max(0, self._total - self._threads_in_pass)
 
     def thread(self, rows: int) -> None:
@@ -134,7 +135,9 @@ class ThreadProgress(Progress):
         if now - self._logged_at < self.INTERVAL:
             return
         elapsed, share = now - self._began, self._share_in_use()
-        to_come = self.to_come()
+        if self._total is None:
+            self._total = self._threads_in_pass + self._count()
+        to_come = max(0, self._total - self._threads_in_pass)
         self._logger.info(
             "%s: %s threads read, %s to come, about %s left; %.1f requests a second%s",
             self._pass,

@@ -148,6 +148,7 @@ class HubSpotStream(BaseStream):
     def note_actors(self) -> None:
         """Note that the actors of all rows have been written."""
         if self._hubspot_tap.actors is not None:
+            self._hubspot_tap.actors.write_new()
             self._hubspot_tap.actors.note_kinds()
 
     @override

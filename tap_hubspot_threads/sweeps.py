@@ -5,10 +5,15 @@ than the account has in a day. So the next run continues a sweep that was cut sh
 
 State, in addition to what `state` describes:
 
-    closed_since  a sweep reads the threads that were closed from then on
+    closed_since  the next sweep reads the threads that were closed from then on
+    known_id      and those with a greater ID
+    last_sweep    both, as of the last complete sweep, for the sweep after the next one.
+                  So each sweep looks for everything a second time: one look at a list
+                  may miss a thread, or see it before HubSpot's index does. Also whether
+                  it read the trash (`archived`)
     sweep         the sweep that is not complete: when it began (`began_at`, by this
-                  machine's clock), the `closed_since` of the one after it, the number
-                  of its `part`, and the last threads that it has read there (`after`)
+                  machine's clock), the number of its `part`, the last threads that it
+                  has read there (`after`), and what will go into `last_sweep`
 """
 
 from __future__ import annotations
@@ -27,25 +32,36 @@ if t.TYPE_CHECKING:
 
 CLOSED_SINCE = "closed_since"
 
+_KNOWN_ID = "known_id"
+_LAST = "last_sweep"
+_ARCHIVED = "archived"
 _SWEEP = "sweep"
 _BEGAN = "began_at"
 _PART = "part"
 _AFTER = "after"
 
+_MOST_DIGITS = 19
+
 
 class MessageSweep:
     """A sweep of the messages of all threads, or of those in one inbox."""
 
-    PARTS = (True, False, True)
-    """Whether each part reads the trash. It is read again at the end, for the threads
-    that are archived meanwhile."""
+    PARTS = (False, True)
+    """Whether each part reads the trash. It comes last, for the threads that are
+    archived meanwhile."""
 
     REMEMBERED = 10
     """The threads by which the next run finds its place in the list. One would do, but
     it may be deleted or moved before that."""
 
     def __init__(
-        self, kept: State, *, began: str, settled: str, includes_trash: bool
+        self,
+        kept: State,
+        *,
+        began: str,
+        settled: str,
+        includes_trash: bool,
+        follows_all: bool,
     ) -> None:
         """Continue the sweep in a state, or begin one.
 
@@ -54,23 +70,31 @@ class MessageSweep:
             began: When the run began by this machine's clock.
             settled: What was closed before this moment, the run can see.
             includes_trash: Whether archived threads are read.
+            follows_all: Whether the changes of this run began at the beginning.
         """
         self._kept = kept
         self._includes_trash = includes_trash
-        self._closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
+        last = kept.get(_LAST)
+        self._last: State = last if isinstance(last, dict) else {}
         self._is_first = not kept.get(state.SWEEP_BEGAN)
+        self._is_trash_new = self._is_first or not self._last.get(_ARCHIVED)
+        self._reads_all = self._is_first and follows_all
+        self._closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
+        self._known_id = _number(kept.get(_KNOWN_ID))
         self._now = _usable(kept.get(_SWEEP), began, settled) or {
             _BEGAN: began,
             CLOSED_SINCE: settled,
+            _KNOWN_ID: 0,
             _PART: 0,
             _AFTER: [],
         }
+        self._greatest_id: int = self._now[_KNOWN_ID]
 
     def parts(self) -> Iterator[bool]:
         """Yield whether each part that is left reads the trash."""
         for part in range(self._now[_PART], len(self.PARTS)):
             if part != self._now[_PART]:
-                self._now |= {_PART: part, _AFTER: []}
+                self._now |= {_PART: part, _AFTER: [], _KNOWN_ID: self._greatest_id}
             if self._includes_trash or not self.PARTS[part]:
                 yield self.PARTS[part]
 
@@ -84,19 +108,29 @@ class MessageSweep:
         """
         after = set(self._now[_AFTER])
         if after:
-            rest = threads()
+            rest = map(self._meet, threads())
             if any(str(thread["id"]) in after for thread in rest):
                 yield from rest
                 return
-        yield from threads()
+        yield from map(self._meet, threads())
+
+    def _meet(self, thread: Row) -> Row:
+        self._greatest_id = max(self._greatest_id, _number(thread["id"]) or 0)
+        return thread
 
     def may_have_changed(self, thread: Row) -> bool:
-        """Return whether something may have happened in a thread without a message."""
-        if thread.get("status") != "CLOSED":
+        """Return whether something may have happened in a thread without a message.
+
+        Or whether it may not have been among the changes.
+        """
+        if thread.get("status") != "CLOSED" or self._reads_all:
             return True
-        has_message = timestamps.of(thread, TIMESTAMP) is not None
-        if self._is_first and (thread.get("archived") or not has_message):
-            return True  # it was not among the changes
+        if self._known_id is not None and (_number(thread["id"]) or 0) > self._known_id:
+            return True  # listed late, or imported with an old date
+        if self._is_trash_new and thread.get("archived"):
+            return True
+        if self._is_first and timestamps.of(thread, TIMESTAMP) is None:
+            return True
         # A thread that was in the trash for a while is not among the changes.
         moments = (timestamps.of(thread, name) for name in ("closedAt", TIMESTAMP))
         return max(moment or "" for moment in moments) >= self._closed_since
@@ -109,9 +143,23 @@ class MessageSweep:
 
     def finish(self) -> None:
         """Note that the sweep is complete."""
+        now = {
+            CLOSED_SINCE: self._now[CLOSED_SINCE],
+            _KNOWN_ID: self._greatest_id,
+            _ARCHIVED: self._includes_trash,
+        }
+        for name in (CLOSED_SINCE, _KNOWN_ID):
+            self._kept[name] = self._last.get(name, self._kept.get(name, now[name]))
+        self._kept[_LAST] = now
         self._kept.pop(_SWEEP, None)
-        self._kept[CLOSED_SINCE] = self._now[CLOSED_SINCE]
         state.note_sweep(self._kept, began=self._now[_BEGAN], version=None)
+
+
+def _number(identity: object) -> int | None:
+    """Return an ID as a number; None if it is none."""
+    text = str(identity)
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None
 
 
 def _usable(now: object, began: str, settled: str) -> State | None:
@@ -136,6 +184,7 @@ def _usable(now: object, began: str, settled: str) -> State | None:
         # The clock may have been ahead.
         _BEGAN: min(began_at, began),
         CLOSED_SINCE: min(closed_since, settled),
+        _KNOWN_ID: _number(now.get(_KNOWN_ID)) or 0,
         _PART: int(part),
         _AFTER: after,
     }

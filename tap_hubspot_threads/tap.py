@@ -75,6 +75,7 @@ class TapHubSpotThreads(BaseTap):
                 )
                 raise _unusable(msg) from error
         self.refusals: dict[str, RequestRefused] = {}
+        self.unread: dict[str, HubSpotError] = {}
         super().__init__(**arguments)
 
     @cached_property
@@ -105,13 +106,13 @@ class TapHubSpotThreads(BaseTap):
     def sync_all(self) -> None:
         with self.pool:
             super().sync_all()
-        if self.refusals:
-            names = " and ".join(f"`{name}`" for name in self.refusals)
-            error = next(iter(self.refusals.values()))
-            msg = (
-                f"Everything was written but {names}: {error}; or deselect {names} in "
-                "the catalog"
-            )
+        refused = {f"`{name}`": error for name, error in self.refusals.items()}
+        missing: dict[str, HubSpotError] = {**refused, **self.unread}
+        if missing:
+            error = next(iter(missing.values()))
+            msg = f"Everything was written but {' and '.join(missing)}: {error}"
+            if refused:
+                msg += f"; or deselect {' and '.join(refused)} in the catalog"
             raise HubSpotError(msg)
 
     @override

@@ -461,17 +461,20 @@ def test_a_thread_that_is_closed_during_a_run_comes_with_the_next_sweep() -> Non
 
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         outputs: list[Output] = []
-        for hook in (close, close, None):
+        asked: list[set[str]] = []
+        for hook in (close, close, None, None):
             hubspot.before_any_request = hook
             hubspot.forget()
             state = outputs[-1].states[-1] if outputs else None
             outputs.append(run(hubspot, state=state, **SWEPT))
+            asked.append(set(asked_for(hubspot)))
             account.clock.advance(hours=12)
-        assert set(closed[3:]) <= set(asked_for(hubspot))
-        assert not set(closed[:3]) & set(asked_for(hubspot))
     assert len(closed) == 6
+    assert set(closed) <= asked[2]
+    # The sweep after that looks for the later ones again.
+    assert asked[3] & set(closed) == set(closed[3:])
     assert table(*outputs[:2]) != truth(account)
-    assert table(*outputs) == truth(account)
+    assert table(*outputs[:3]) == truth(account)
 
 
 def test_a_clock_that_is_ahead_hides_no_closing() -> None:
@@ -750,10 +753,13 @@ def assert_it_completes(
     after = run(hubspot, state=state, lookback_seconds=0)
     bookmark = bookmark_of(state or {})
     places = account.places()
-    assert asked_for(hubspot) == [i for i in places if places[i] >= bookmark]
+    rest = [i for i in places if places[i] >= bookmark]
+    # While one request failed, others that were sent after it did not.
+    unread = ((state or {}).get("bookmarks", {}).get("messages", {})).get("unread", [])
+    assert asked_for(hubspot) == list(dict.fromkeys([*unread, *rest]))
     sent = hubspot.requests_for("messages")
     firsts = [seen for seen in sent if seen.param("after") is None]
-    assert len(firsts) == len(asked_for(hubspot))
+    assert len(firsts) == len(unread) + len(rest)
     assert table(before, after) == truth(account)
     actors = {row["id"] for row in rows_of(before, "actors") + rows_of(after, "actors")}
     assert actors == colleagues_of(table(before, after).values())
@@ -984,8 +990,11 @@ def test_a_first_load_takes_as_many_days_as_the_limit_asks_for(tmp_path: Path) -
     assert ids == {row["id"] for row in account.threads()}
 
 
-def test_the_warning_says_how_much_is_to_come(tmp_path: Path) -> None:
+def test_the_warning_says_how_much_is_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It names the setting, the threads and the days, and that the next run goes on."""
+    monkeypatch.setattr(ThreadProgress, "INTERVAL", 0.0)
     account = Account(size=200)
     contract = Contract(daily_limit=LIMIT)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
@@ -994,7 +1003,12 @@ def test_the_warning_says_how_much_is_to_come(tmp_path: Path) -> None:
     places = account.places()
     bookmark = bookmark_of(output.states[-1])
     left = sum(place >= bookmark for place in places.values())
-    assert f"; {left} threads are to come, about 2." in line
+    (to_come, days) = re.findall(
+        r"; (\d+) threads are to come, about ([\d.]+) d", line
+    )[0]
+    # The bookmark is a few threads behind.
+    assert left - BEHIND <= int(to_come) <= left
+    assert 1.7 < float(days) < 2.3
     assert line.endswith("The next run continues here")
 
 
@@ -1036,9 +1050,10 @@ def sweep_for_days(
 @pytest.mark.parametrize("readers", [1, 8])
 @pytest.mark.parametrize("as_text", [False, True])
 def test_a_sweep_may_take_several_days(
-    tmp_path: Path, readers: int, as_text: bool
+    tmp_path: Path, readers: int, as_text: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each day goes on where the last one ended, whatever the order of the IDs is."""
+    monkeypatch.setattr(ThreadProgress, "INTERVAL", 0.0)
     account = Account(size=250, now=None, shape=Shape(closed=0.0, archived=0.1))
     contract = Contract(ids_as_text=as_text)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
@@ -1052,7 +1067,7 @@ def test_a_sweep_may_take_several_days(
         for thread in account.live_ids():
             account.comment(thread)
         # What was read ahead is lost each day, and some requests are kept for actors.
-        contract.daily_limit = 120 + 10 * readers
+        contract.daily_limit = 120 + 5 * readers
         hubspot.begin_day()
         outputs, asked = sweep_for_days(
             tmp_path, hubspot, state, max_parallel_requests=readers
@@ -1107,8 +1122,8 @@ def test_a_sweep_goes_on_though_threads_where_it_ended_are_gone(
         "x",
         [],
         {},
+        {"part": 1},
         {"part": 2},
-        {"part": 3},
         {"part": -1},
         {"part": "1"},
         {"part": None},
@@ -1135,7 +1150,7 @@ def test_an_edited_state_of_an_unfinished_sweep_hides_nothing(edited: t.Any) -> 
         unfinished = {
             "began_at": first.states[-1]["bookmarks"]["messages"]["sweep_began_at"],
             "closed_since": first.states[-1]["bookmarks"]["messages"]["closed_since"],
-            "part": 1,
+            "part": 0,
             "after": [],
         }
         is_sweep = isinstance(edited, dict) and edited
@@ -1149,7 +1164,7 @@ def test_an_edited_state_of_an_unfinished_sweep_hides_nothing(edited: t.Any) -> 
         third = run(hubspot, state=second.states[-1], **SWEPT)
     kept = second.states[-1]["bookmarks"]["messages"]
     assert "sweep" not in kept
-    if edited != {"part": 2}:  # which says that only the trash is left
+    if edited != {"part": 1}:  # which says that only the trash is left
         expected = truth(account, lambda row: row["id"] in open_ids - {min(open_ids)})
         assert expected.items() <= table(second).items()
     assert truth(account, lambda row: row["id"] == min(open_ids)).items() <= (

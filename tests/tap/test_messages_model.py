@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from typing_extensions import override
 
-from tap_hubspot_threads import histories, paging, sweeps, timestamps
+from tap_hubspot_threads import histories, paging, timestamps
 from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.messages import MessagesStream
 from tap_hubspot_threads.state import Bookmark
@@ -37,7 +37,6 @@ from tests.tap.model import CutOff, Killed
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_hubspot_threads.state import State
     from tests.fake_hubspot import SeenRequest
 
     Row: t.TypeAlias = dict[str, t.Any]
@@ -379,10 +378,10 @@ def error_that_skips_a_thread(patch: pytest.MonkeyPatch) -> None:
     read = histories.HistoryReader.read
 
     def skip(reader: t.Any, thread: t.Any) -> t.Any:
-        try:
-            return read(reader, thread)
-        except HubSpotError:
-            return histories.History(thread, [], dt.datetime.now(dt.UTC))
+        history = read(reader, thread)
+        if history.error is None:
+            return history
+        return histories.History(thread, [], dt.datetime.now(dt.UTC))
 
     patch.setattr(histories.HistoryReader, "read", skip)
 
@@ -418,14 +417,21 @@ def sweep_ahead_of_the_window(patch: pytest.MonkeyPatch) -> None:
 
 
 def closings_between_two_runs_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """A sweep of several runs takes its last run for the moment that it began."""
-    usable = sweeps._usable
+    """A sweep of several runs forgets what was closed before the last of them."""
+    init, finish = MessageSweep.__init__, MessageSweep.finish
+    settled: list[str] = []
 
-    def as_of_now(now: object, began: str, settled: str) -> State | None:
-        found = usable(now, began, settled)
-        return found and found | {"closed_since": settled}
+    def note(sweep: MessageSweep, *arguments: t.Any, **more: t.Any) -> None:
+        settled.append(more["settled"])
+        init(sweep, *arguments, **more)
 
-    patch.setattr(sweeps, "_usable", as_of_now)
+    def forget(sweep: MessageSweep) -> None:
+        finish(sweep)
+        for kept in (sweep._kept, sweep._kept["last_sweep"]):
+            kept["closed_since"] = settled[-1]
+
+    patch.setattr(MessageSweep, "__init__", note)
+    patch.setattr(MessageSweep, "finish", forget)
 
 
 def killed_in_the_window(machine: Machine) -> None:
