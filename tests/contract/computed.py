@@ -15,11 +15,13 @@ if t.TYPE_CHECKING:
 ACCEPTANCE = {True: ACCEPTED, False: REFUSED}
 NULLS = {True: "null", False: "absent"}
 
+_ENDPOINTS = (*ENDPOINTS, "messages")
+
 
 def _refused(contract: Contract) -> dict[str, int]:
     statuses = dict.fromkeys(contract.forbidden, 403)
     statuses |= dict.fromkeys(contract.missing, 404)
-    return {each: statuses[each] for each in ENDPOINTS if each in statuses}
+    return {each: statuses[each] for each in _ENDPOINTS if each in statuses}
 
 
 def _middle(contract: Contract, _: Shape) -> str:
@@ -68,7 +70,7 @@ COMPUTED: dict[str, Callable[[Contract, Shape], str]] = {
         version for version in VERSIONS if version in contract.versions
     ),
     "endpoints that the token can read": lambda contract, _: ", ".join(
-        [e for e in ENDPOINTS if e not in _refused(contract)]
+        [e for e in _ENDPOINTS if e not in _refused(contract)]
         + [f"not {e} ({s})" for e, s in _refused(contract).items()]
     ),
     "batch of 100 actors": lambda contract, _: ACCEPTANCE[contract.actors_max >= 100],

@@ -44,7 +44,10 @@ def endpoints(survey: Survey) -> Seen:
     names = ("threads", "inboxes", "channels", "channel-accounts")
     statuses = {name: survey.ask(name, limit="1").status for name in names}
     path = endpoint_path(VERSION, "actors/batch/read")
-    statuses["actors"] = survey.client.ask(path, inputs=[NO_ACTOR]).status
+    somebody = survey.actor_ids[:1] or [NO_ACTOR]
+    statuses["actors"] = survey.client.ask(path, inputs=somebody).status
+    if survey.histories:
+        statuses["messages"] = survey.histories[0].listing.refused or 200
     found = [name for name, status in statuses.items() if status in {200, 207}]
     refused = [f"not {n} ({s})" for n, s in statuses.items() if n not in found]
     return seen([*found, *refused], len(statuses), "request")

@@ -175,6 +175,6 @@ def test_an_endpoint_that_is_not_served_is_named(
     name = "endpoints that the token can read"
     assert readings[name].text == (
         f"threads, channels, not inboxes ({number}), not channel-accounts ({number}), "
-        f"not actors ({number})"
+        f"not actors ({number}), not messages ({number})"
     )
     assert readings["bound latestMessageTimestampAfter"].text == "inclusive"
