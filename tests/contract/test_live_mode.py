@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from tap_hubspot_threads.errors import RetriesExhausted
 from tests.contract.client import (
     HUBSPOT,
     MOST_REQUESTS,
@@ -15,6 +16,7 @@ from tests.contract.client import (
     URL,
     NotReadOnly,
     ReadOnlyClient,
+    Stopped,
     address,
 )
 from tests.contract.facts import FACTS, read_all
@@ -32,7 +34,7 @@ from tests.contract.running import (
 from tests.contract.summary import FILE
 from tests.contract.survey import Survey
 from tests.contract.switches import expected
-from tests.fake_hubspot import Account, Contract, FakeHubSpot
+from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault
 from tests.support.bootstrap import ROOT
 from tests.support.readme import block, type_in
 
@@ -91,6 +93,35 @@ def test_a_token_that_is_refused_is_sent_once() -> None:
     assert "HubSpot answered with 401: HUBSPOT_LIVE_TOKEN needs" in done.stdout
     assert f"1 failed, {len(FACTS)} skipped" in done.stdout
     assert SECRET not in done.stdout
+
+
+def test_a_token_that_ends_is_not_tried_again() -> None:
+    """After a 401 in the middle, nothing more is sent."""
+    with FakeHubSpot(Account(10)) as hubspot:
+        client = ReadOnlyClient(hubspot.url, hubspot.token)
+        survey = Survey(client)
+        assert survey.ask("threads").status == 200
+        hubspot.token = SECRET
+        assert survey.ask("threads").status == 401
+        with pytest.raises(Stopped):
+            survey.ask("inboxes")
+        client.close()
+    assert len(hubspot.requests) == 2
+
+
+def test_a_server_that_does_not_answer_is_left_alone(clock: StillClock) -> None:
+    """After the time for one request is used up, nothing more is sent."""
+    with FakeHubSpot(Account(10)) as hubspot:
+        hubspot.faults.add(Fault.status(503))
+        client = ReadOnlyClient(hubspot.url, hubspot.token)
+        survey = Survey(client)
+        with pytest.raises(RetriesExhausted):
+            survey.ask("threads")
+        sent = len(hubspot.requests)
+        with pytest.raises(Stopped):
+            survey.ask("inboxes")
+        client.close()
+    assert len(hubspot.requests) == sent
 
 
 def test_without_a_token_nothing_is_read() -> None:

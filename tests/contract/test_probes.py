@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 
+from tap_hubspot_threads import timestamps
 from tests.contract.client import MOST_REQUESTS, ReadOnlyClient
 from tests.contract.computed import COMPUTED
 from tests.contract.facts import FACTS, read_all
@@ -14,7 +15,7 @@ from tests.contract.profiles import PROFILES, UNREAD, Profile, random_profile
 from tests.contract.readings import Reading, differences, parse, table
 from tests.contract.survey import Survey
 from tests.contract.switches import CONSTANT, SWITCHES, expected, settings_of
-from tests.fake_hubspot import Account, Contract, FakeHubSpot, Shape
+from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault, Shape
 
 if t.TYPE_CHECKING:
     from tests.support.harness import StillClock
@@ -150,6 +151,30 @@ def test_a_reading_that_the_tap_was_not_made_for_is_wrong(
         readings = {reading.fact: reading for reading in readings_of(hubspot)}
     assert readings[fact].text == text
     assert not readings[fact].is_right
+
+
+def test_places_a_millisecond_early_do_not_make_the_bound_exclusive(
+    clock: StillClock,
+) -> None:
+    """One thread at the place of its timestamp is enough to tell."""
+    account = Account(60)
+    for thread in list(account.places())[:20]:
+        latest = str(account.thread(thread)["latestMessageTimestamp"])
+        later = timestamps.shift(latest, milliseconds=1)
+        account.message(thread, later, indexed=False)
+    with FakeHubSpot(account) as hubspot:
+        readings = {reading.fact: reading for reading in readings_of(hubspot)}
+    name = "bound latestMessageTimestampAfter"
+    assert readings[name][1:3] == ("inclusive", "1 thread")
+
+
+def test_an_empty_last_page_is_not_an_echo(clock: StillClock) -> None:
+    """An end that the fake has no switch for is described like any other."""
+    with FakeHubSpot(Account(60), Contract(last_page="echo")) as hubspot:
+        empty = Fault.json({"results": []})
+        hubspot.faults.add(empty, when=lambda seen: seen.param("after"))
+        readings = {reading.fact: reading for reading in readings_of(hubspot)}
+    assert readings["end of a list of threads"].text == "paging is missing"
 
 
 def test_an_empty_account_has_nothing_to_tell(clock: StillClock) -> None:
