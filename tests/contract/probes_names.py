@@ -64,6 +64,8 @@ def _archived(survey: Survey, endpoint: str) -> Seen:
 @fact("archived=true for threads", right=(ONLY,))
 def archived_threads(survey: Survey) -> Seen:
     """Documented as only archived ones."""
+    if survey.trash.refused:
+        return seen(f"refused with {survey.trash.refused}", 1, "request")
     rows = survey.trash.needed()
     only = all(row.get("archived") is True for row in rows)
     return seen(ONLY if only else ALSO, len(rows), "row")

@@ -78,6 +78,8 @@ def _is_listed(survey: Survey, row: Row, since: str) -> bool:
 )
 def order_by_time(survey: Survey) -> Seen:
     """The tap expects some rows to be newer than their places."""
+    if survey.oldest.refused:
+        return seen(f"refused with {survey.oldest.refused}", 1, "request")
     survey.oldest.needed()
     pages = [
         [m for row in page.rows if (m := timestamps.of(row, LATEST))]

@@ -188,6 +188,8 @@ def most_threads(survey: Survey) -> Seen:
     """The documented maximum, and the tap's default."""
     listings = (survey.by_id, survey.oldest)
     pages = [page for listing in listings for page in listing.pages]
+    if survey.by_id.refused:
+        return seen(f"refused with {survey.by_id.refused}", 1, "request")
     survey.by_id.needed()
     middle = [page for listing in listings for page in listing.middle if page.rows]
     if any(len(page.rows) < page.limit for page in middle):

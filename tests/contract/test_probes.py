@@ -16,6 +16,7 @@ from tests.contract.readings import Reading, differences, parse, table
 from tests.contract.survey import Survey
 from tests.contract.switches import CONSTANT, SWITCHES, expected, settings_of
 from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault, Shape
+from tests.fake_hubspot.errors import bad_request
 
 if t.TYPE_CHECKING:
     from tests.support.harness import StillClock
@@ -151,6 +152,25 @@ def test_a_reading_that_the_tap_was_not_made_for_is_wrong(
         readings = {reading.fact: reading for reading in readings_of(hubspot)}
     assert readings[fact].text == text
     assert not readings[fact].is_right
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "fact"),
+    [
+        ("limit", "500", "limit=500 for threads"),
+        ("sort", "latestMessageTimestamp", "order by timestamp"),
+        ("archived", "true", "archived=true for threads"),
+    ],
+)
+def test_a_list_that_the_tap_needs_must_not_be_refused(
+    clock: StillClock, parameter: str, value: str, fact: str
+) -> None:
+    """A refusal of what the tap sends is a reading that it was not made for."""
+    refusal = Fault.refusal(bad_request("No", parameter=parameter))
+    with FakeHubSpot(Account(60)) as hubspot:
+        hubspot.faults.add(refusal, when=lambda seen: seen.param(parameter) == value)
+        readings = {reading.fact: reading for reading in readings_of(hubspot)}
+    assert readings[fact][1:] == ("refused with 400", "1 request", False)
 
 
 def test_places_a_millisecond_early_do_not_make_the_bound_exclusive(
