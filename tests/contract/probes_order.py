@@ -132,7 +132,13 @@ def silent(survey: Survey) -> Seen:
     """Inferred as not listed, so sweeps look for them."""
     newest = survey.newest
     listed = [row for row in newest.rows if timestamps.of(row, LATEST) is None]
-    silent = [row for row in survey.by_id.rows if timestamps.of(row, LATEST) is None]
+    # One that got a message between the two listings does not tell.
+    with_message = {row.get("id") for row in newest.rows if timestamps.of(row, LATEST)}
+    silent = [
+        row
+        for row in survey.by_id.rows
+        if timestamps.of(row, LATEST) is None and row.get("id") not in with_message
+    ]
     if not listed and not silent:
         msg = "every thread seen has a message"
         raise CannotTell(msg)
