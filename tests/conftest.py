@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from tap_hubspot_threads.concurrency import WorkerPool
 from tap_hubspot_threads.streams import HubSpotStream
+from tests.contract import summary
 from tests.support.harness import StillClock
 from tests.support.meltano_project import Project
 
@@ -32,6 +33,11 @@ settings.load_profile("same")
 def pytest_xdist_auto_num_workers() -> int:
     """Start one more than there are cores: tests wait for processes and timeouts."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests read of an account: only this conftest is always loaded."""
+    summary.print_readings(terminalreporter)
 
 
 @pytest.fixture(scope="session", autouse=True)

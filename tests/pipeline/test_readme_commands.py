@@ -60,6 +60,7 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     # docs/development.md
     ("console", "python3 tests\n", 0): "test_readme_commands.test_the_tests_themselves",
     ("console", "singer-check-tap", 0): "test_singer",
+    ("console", "-m live", 0): "test_live_mode.test_the_command_of_the_documentation",
     ("console", "tests.support.definitions", 0): "test_settings_agree",
     ("text", "tap.py", 0): "test_readme.test_the_diagram_names_every_module",
     ("console", "uv pip compile", 0): "test_readme_commands.test_the_pins_are_renewed",
@@ -104,7 +105,7 @@ If several tests share an example of settings, this is the file of those tests.
 """
 
 
-FOLDERS = {"test_singer": "tap"}
+FOLDERS = {"test_live_mode": "contract", "test_singer": "tap"}
 """Folders of tests that are not in this folder."""
 
 
