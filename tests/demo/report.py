@@ -238,7 +238,7 @@ class Report:
     def first_responses(self) -> dict[str, float]:
         """Return the median minutes to the first response, by inbox.
 
-        docs/queries.md explains the query.
+        docs/metrics.md explains the metric.
         """
         return dict(
             self._all(

@@ -65,7 +65,7 @@ calendar AS (
         weekday,
         opens * 60 AS opens,
         (closes - opens) * 60 AS minutes,
-        SUM((closes - opens) * 60) OVER (ORDER BY weekday) - (closes - opens) * 60 AS minutes_before,
+        SUM((closes - opens) * 60) OVER (ORDER BY weekday) - (closes - opens) * 60 AS earlier,
         SUM((closes - opens) * 60) OVER () AS per_week
     FROM hours
 ),
@@ -77,7 +77,7 @@ positions AS (
         moments.edge,
         (CAST(DATE_TRUNC('week', moments.moment) AS DATE) - DATE '1970-01-05') / 7
             * calendar.per_week
-        + calendar.minutes_before
+        + calendar.earlier
         + LEAST(
             GREATEST(
                 EXTRACT(EPOCH FROM moments.moment - DATE_TRUNC('day', moments.moment)) / 60
