@@ -64,7 +64,7 @@ def archive(target: Path) -> Path:
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """A wheel from a source archive has the package and its types, but no tests."""
+    """A wheel from a source archive has the package and its metrics, but no tests."""
     wheel = build(archive(tmp_path / "source"), tmp_path / "dist", "--wheel")
     with zipfile.ZipFile(wheel) as contents:
         names = contents.namelist()
@@ -74,11 +74,12 @@ def test_wheel(tmp_path: Path) -> None:
             r"^Requires-Dist: ([\w-]+)", contents.read(metadata).decode(), re.MULTILINE
         )
         scripts = contents.read(points).decode()
-    package = (ROOT / "tap_hubspot_threads").glob("*.*")
+    package = (ROOT / "tap_hubspot_threads").rglob("*.*")
     assert {name for name in names if ".dist-info/" not in name} == {
-        f"tap_hubspot_threads/{file.name}" for file in package
+        file.relative_to(ROOT).as_posix() for file in package if file.suffix != ".pyc"
     }
     assert "tap_hubspot_threads/py.typed" in names
+    assert "tap_hubspot_threads/report/metrics/waiting_now.sql" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "tap-hubspot-threads = tap_hubspot_threads.__main__:main" in scripts
     assert "singer-sdk" in requires

@@ -63,6 +63,8 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     ("console", "tests.support.definitions", 0): "test_settings_agree",
     ("text", "tap.py", 0): "test_readme.test_the_diagram_names_every_module",
     ("console", "uv pip compile", 0): "test_readme_commands.test_the_pins_are_renewed",
+    # docs/metrics.md
+    ("console", "duckdb -readonly", 0): "test_metrics.test_command_lines",
     # docs/privacy.md
     ("yaml", "!actors.email", 0): "test_names.test_what_is_deselected_for_privacy",
     ("yaml", "!messages.text", 0): (

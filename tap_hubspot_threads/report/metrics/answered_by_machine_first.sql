@@ -1,10 +1,9 @@
 -- Answered by a machine first
--- Of the threads in which the contact has written, the share in which a bot (B-) or an AI agent
--- (L-) answered before any person (A-) did, or without one. What a bot says before the contact
--- writes is no answer; nor are welcome messages, comments, and messages of applications (I-). A
--- bot that writes as a user of the account is an agent (A-) to HubSpot.
--- Mail from a colleague (A-) can be INCOMING, and is neither a question nor an answer.
--- Archived threads, spam, and messages of threads that are not in the table are left out.
+-- Of the threads in which the contact has written, the share (0 to 1) in which a bot (B-) or an
+-- AI agent (L-) answered before a person (A-), or without one. What a bot says before the contact
+-- writes is no answer, nor are welcome messages, comments, and messages of applications (I-). A
+-- bot that writes as a user of the account is a person here. Threads that are archived, spam or
+-- not in `threads` are left out.
 WITH questions AS (
     -- The contact's first message in each thread.
     SELECT

@@ -1,8 +1,8 @@
 -- Backlog by day
--- Threads that were open at the end of each day, from the first thread to the newest data,
--- without gaps; the newest day is not over yet. A thread is open from `createdAt` until a change
--- of status, and again after it is reopened. Threads that are archived or spam now, or have no
--- `createdAt`, are left out of the past as well: HubSpot does not say when that happened.
+-- Threads that were open at the end of each day, from the first thread to the newest data; the
+-- newest day is not over yet. A thread is open from `createdAt` on, while it is not closed, and
+-- again after it was reopened. Threads that are archived, spam or without `createdAt` now are
+-- left out of all days, because HubSpot does not say since when.
 WITH place (zone) AS (
     -- The time zone in which days end.
     VALUES ('UTC')

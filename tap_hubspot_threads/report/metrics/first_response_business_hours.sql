@@ -1,9 +1,9 @@
 -- First response within business hours
 -- As first_response_by_inbox.sql, but only minutes within business hours count. A question
--- outside of them waits from the next opening on, and an answer outside of them counts as of
--- the last closing, so a wait can be 0. Holidays are not known.
+-- outside of them waits from the next opening on. An answer outside of them counts as of the last
+-- closing, so a wait can be 0. Holidays are not known.
 WITH hours (weekday, opens, closes) AS (
-    -- 1 is Monday. Hours can be fractions: 9.5 is 09:30. Equal hours mean closed all day.
+    -- 1 is Monday, and every day has a row. 9.5 is 09:30. A day of equal hours is closed.
     VALUES
         (1, 9, 17),
         (2, 9, 17),
@@ -65,7 +65,7 @@ calendar AS (
         weekday,
         opens * 60 AS opens,
         (closes - opens) * 60 AS minutes,
-        SUM((closes - opens) * 60) OVER (ORDER BY weekday) - (closes - opens) * 60 AS before,
+        SUM((closes - opens) * 60) OVER (ORDER BY weekday) - (closes - opens) * 60 AS earlier,
         SUM((closes - opens) * 60) OVER () AS per_week
     FROM hours
 ),
@@ -77,7 +77,7 @@ positions AS (
         moments.edge,
         (CAST(DATE_TRUNC('week', moments.moment) AS DATE) - DATE '1970-01-05') / 7
             * calendar.per_week
-        + calendar.before
+        + calendar.earlier
         + LEAST(
             GREATEST(
                 EXTRACT(EPOCH FROM moments.moment - DATE_TRUNC('day', moments.moment)) / 60
@@ -85,15 +85,15 @@ positions AS (
                 0
             ),
             calendar.minutes
-        ) AS position
+        ) AS business_minutes
     FROM moments
     LEFT JOIN calendar ON calendar.weekday = EXTRACT(ISODOW FROM moments.moment)
 ),
 waits AS (
     SELECT
         inbox_id,
-        MAX(CASE edge WHEN 'answered' THEN position END)
-        - MAX(CASE edge WHEN 'asked' THEN position END) AS minutes
+        MAX(CASE edge WHEN 'answered' THEN business_minutes END)
+        - MAX(CASE edge WHEN 'asked' THEN business_minutes END) AS minutes
     FROM positions
     GROUP BY thread, inbox_id
 )

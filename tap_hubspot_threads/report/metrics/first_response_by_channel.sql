@@ -1,10 +1,8 @@
 -- First response by channel
--- Minutes from the contact's first message to the first answer of a person, in each thread
--- in which the contact has written, even if you wrote first or it was reopened. An answer is
--- an outgoing MESSAGE by an agent (A-): bots (B-), AI agents (L-), applications (I-), welcome
--- messages and comments do not count, nor does a message at the same moment as the question.
--- Mail from a colleague (A-) can be INCOMING, and is neither a question nor an answer.
--- Archived threads, spam, and messages of threads that are not in the table are left out.
+-- As first_response_by_inbox.sql, by the channel in which the thread began: minutes from the
+-- contact's first message to the first outgoing MESSAGE of an agent (A-) after it. Bots, AI
+-- agents, applications, welcome messages, comments, and INCOMING mail of a colleague do not
+-- count. Threads that are archived, spam or not in `threads` are left out.
 WITH questions AS (
     -- The contact's first message in each thread.
     SELECT

@@ -1,10 +1,10 @@
 -- First response by inbox
--- Minutes from the contact's first message to the first answer of a person, in each thread
--- in which the contact has written, even if you wrote first or it was reopened. An answer is
--- an outgoing MESSAGE by an agent (A-): bots (B-), AI agents (L-), applications (I-), welcome
--- messages and comments do not count, nor does a message at the same moment as the question.
--- Mail from a colleague (A-) can be INCOMING, and is neither a question nor an answer.
--- Archived threads, spam, and messages of threads that are not in the table are left out.
+-- Minutes from the contact's first message to the first answer of a person after it. Every
+-- thread in which the contact has written counts once, also if you wrote first, and whether or
+-- not it was reopened later. An answer is an outgoing MESSAGE by an agent (A-): bots (B-), AI
+-- agents (L-), applications (I-), welcome messages and comments are none, and INCOMING mail of a
+-- colleague (A-) is neither a question nor an answer. Threads that are archived, spam or not in
+-- `threads` are left out.
 WITH questions AS (
     -- The contact's first message in each thread.
     SELECT

@@ -1,6 +1,7 @@
 -- First response by week
--- As first_response_by_inbox.sql, by the week in which the contact first wrote; `week` is its
--- Monday. Later answers still change the newest weeks. A week without a question has no row.
+-- As first_response_by_inbox.sql, by the week in which the contact first wrote, named by its
+-- Monday. Answers that come later change the row, so the newest weeks are not final. A week
+-- without a question has no row.
 WITH place (zone) AS (
     -- The time zone in which weeks begin.
     VALUES ('UTC')

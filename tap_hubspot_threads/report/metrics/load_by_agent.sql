@@ -1,8 +1,8 @@
 -- Load by agent
--- For each agent (A-): the open threads that are assigned to them now, the threads in which they
--- have answered the contact, first or later, and all messages that they have sent. Bots, AI
--- agents and applications have no row. Comments, and mail of theirs that is INCOMING, do not
--- count. Archived threads, spam, and threads that are not in the table are left out.
+-- For each agent (A-): open threads that are assigned to them now, threads in which they have
+-- answered the contact, as the first or later, and all messages that they have sent, also where
+-- the contact never wrote. Comments, and INCOMING mail of theirs, do not count; bots, AI agents
+-- and applications have no row. Threads that are archived, spam or not in `threads` are left out.
 WITH shown AS (
     SELECT id, status, "assignedTo"
     FROM threads

@@ -1,9 +1,9 @@
 -- Messages by weekday and hour
--- How many messages came from contacts and how many were sent to them, by weekday (1 is Monday)
--- and hour of `createdAt`; all 168 are present. Sent are all outgoing MESSAGEs, also those of
--- bots and applications; welcome messages and comments are not. INCOMING mail of a colleague
--- (A-) is neither. Archived threads, spam, and threads that are not in the table are left out.
-WITH RECURSIVE place (zone) AS (
+-- Messages that came from contacts (`received`) and that went to them (`sent`), by weekday (1 is
+-- Monday) and hour. Messages of bots and applications are sent, too; welcome messages, comments,
+-- and INCOMING mail of a colleague (A-) are neither. Threads that are archived, spam or not in
+-- `threads` are left out.
+WITH place (zone) AS (
     -- The time zone of weekdays and hours.
     VALUES ('UTC')
 ),
@@ -11,9 +11,9 @@ weekdays (weekday) AS (
     VALUES (1), (2), (3), (4), (5), (6), (7)
 ),
 hours (hour) AS (
-    SELECT 0
-    UNION ALL
-    SELECT hour + 1 FROM hours WHERE hour < 23
+    VALUES
+        (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11),
+        (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23)
 ),
 said AS (
     SELECT

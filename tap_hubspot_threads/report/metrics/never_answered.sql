@@ -1,10 +1,8 @@
 -- Closed without an answer
--- Of the closed threads in which the contact has written, the share in which no person answered
--- after that. Open threads can still be answered, so they are left out; waiting_now.sql lists
--- them. Bots (B-), AI agents (L-), applications (I-), welcome messages and comments do not
--- count as an answer, so a thread that only a bot answered counts here.
--- Mail from a colleague (A-) can be INCOMING, and is neither a question nor an answer.
--- Archived threads, spam, and messages of threads that are not in the table are left out.
+-- Of the closed threads in which the contact has written, the share (0 to 1) in which no person
+-- (A-) wrote to them after that. Bots (B-), AI agents (L-), applications (I-), welcome messages,
+-- comments, and INCOMING mail of a colleague are no answer. Open threads can still be answered,
+-- so they do not count. Threads that are archived, spam or not in `threads` are left out.
 WITH questions AS (
     -- The contact's first message in each thread.
     SELECT

@@ -1,7 +1,8 @@
 -- Reopened threads
--- Of the threads that were ever closed, the share that was opened again afterwards, once or
--- several times, and whatever they are now. It does not matter who closed or reopened them, or
--- whether the contact has written. Archived threads and spam are left out.
+-- Of the threads that were ever closed, the share (0 to 1) that was opened again afterwards. A
+-- thread counts once, however often it was reopened and whatever its status is now. It does not
+-- matter who closed or reopened it, or whether the contact has written. Threads that are
+-- archived, spam or not in `threads` are left out.
 WITH closings AS (
     -- The first closing of each thread; `closedAt` stands for events that are not loaded yet.
     SELECT threads.id AS thread, threads."inboxId" AS inbox_id, MIN(events."createdAt") AS closed

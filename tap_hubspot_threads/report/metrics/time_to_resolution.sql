@@ -1,8 +1,9 @@
 -- Time to resolution
--- Hours from the contact's first message to the last closing after it, whoever closed the
--- thread, for threads that are closed now. The time in which a reopened thread was closed is
--- included. Threads in which the contact never wrote are left out, and archived ones and spam.
--- A closing whose event is not loaded yet is that of `closedAt`.
+-- Hours from the contact's first message to the last closing, whoever closed the thread, for
+-- threads that are closed now. For a reopened thread, the time in which it was closed is
+-- included. Threads without a message of the contact before the closing do not count, and
+-- INCOMING mail of a colleague (A-) is not one. Threads that are archived, spam or not in
+-- `threads` are left out.
 WITH questions AS (
     -- The contact's first message in each thread.
     SELECT

@@ -1,9 +1,9 @@
 -- Waiting now
 -- Open threads whose last MESSAGE is from the contact, longest wait first. The wait begins with
--- the contact's first message since anyone last wrote to them, and goes on now, so the hours
--- grow while nothing is loaded. Any message ends it, also one of a bot or an application;
--- welcome messages and comments do not. `waiting_since` is in UTC.
--- INCOMING mail of a colleague (A-) ends the wait. Archived threads and spam are left out.
+-- the contact's first message that nothing was sent after, in UTC, and lasts until now, not
+-- until the last load. A message of a bot or an application ends it as well, and so does INCOMING
+-- mail of a colleague (A-); welcome messages and comments do not. Threads that are archived, spam
+-- or not in `threads` are left out.
 WITH said AS (
     SELECT
         "conversationsThreadId" AS thread,
