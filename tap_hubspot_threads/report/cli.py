@@ -55,7 +55,7 @@ def publish(warehouse: Warehouse, now: dt.datetime, html: str | None = None) -> 
         OSError: The page cannot be written.
     """
     report = Report.of(warehouse, now.replace(microsecond=0))
-    for _line in console.lines(warehouse, report):
-        pass
+    print("\n".join(console.lines(warehouse, report)))
     if html:
         Path(html).write_text(page.render(report), encoding="utf-8")
+        print(f"\nPage: {html}")

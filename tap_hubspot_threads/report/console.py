@@ -19,7 +19,7 @@ BAR = 40
 """The longest bar, in columns."""
 
 WIDEST = 44
-"""The columns of a name. The rest of a longer one is left out."""
+"""The columns for names in a line. The rest of a longer one is left out."""
 
 FEW = 8
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -116,8 +116,9 @@ def _grid(
     columns: Sequence[Column], rows: Sequence[Sequence[t.Any]], bar: int | None = None
 ) -> Iterator[str]:
     """Return a table, with a bar at the end of each line for one of its columns."""
+    widest = WIDEST // sum(not column.is_number for column in columns)
     texts = [
-        [_cell(value, column) for value, column in zip(row, columns, strict=True)]
+        [_cell(*cell, widest) for cell in zip(row, columns, strict=True)]
         for row in rows
     ]
     heads = [column.label for column in columns]
@@ -135,9 +136,9 @@ def _grid(
         yield f"{_line(cells, columns, widths)} {'█' * length}".rstrip()
 
 
-def _cell(value: t.Any, column: Column) -> str:  # noqa: ANN401
+def _cell(value: t.Any, column: Column, widest: int) -> str:  # noqa: ANN401
     text = " ".join(formats.shown(value, column.kind).split())
-    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+    return text if len(text) <= widest else text[: widest - 1] + "…"
 
 
 def _line(cells: Sequence[str], columns: Sequence[Column], widths: list[int]) -> str:

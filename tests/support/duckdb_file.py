@@ -19,18 +19,16 @@ BOOLEANS = ("active", "archived", "authorized", "spam")
 
 
 def load(
-    path: Path, account: Account, schema: str = "hubspot", *, messages: bool = True
+    path: Path, account: Account, schema: str = "hubspot", *, customers: bool = False
 ) -> None:
     """Write all streams of an account into the tables of a schema."""
-    streams = [name for name in FIELDS_OF_ALL if messages or name != "messages"]
+    quoted = '"' + schema.replace('"', '""') + '"'
     with duckdb.connect(str(path)) as connection:
-        connection.execute(f'CREATE SCHEMA "{schema}"')
-        for stream in streams:
-            rows = [
-                written(row, stream)
-                for row in rows_of(account, stream, messages=messages)
-            ]
-            _fill(connection, f'"{schema}".{stream}', stream, rows)
+        connection.execute(f"CREATE SCHEMA {quoted}")
+        for stream in FIELDS_OF_ALL:
+            found = rows_of(account, stream, customers=customers, messages=True)
+            rows = [written(row, stream) for row in found]
+            _fill(connection, f"{quoted}.{stream}", stream, rows)
 
 
 def _fill(
