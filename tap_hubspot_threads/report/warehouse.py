@@ -18,10 +18,17 @@ NAMES = ("inboxes", "channels", "actors")
 """The tables that give names to IDs. Without them, the report shows the IDs."""
 
 IN_USE = re.compile(r"lock.*\(PID (\d+)\)", re.DOTALL)
-NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
-NO_COLUMN = re.compile(
-    r'(?:Referenced column|does not have a column named) "([^"]+)"', re.IGNORECASE
-)
+NEEDED = {
+    "threads": (
+        *("id", "status", "createdAt", "closedAt", "latestMessageTimestamp"),
+        *("assignedTo", "inboxId", "originalChannelId", "spam", "archived"),
+    ),
+    "messages": (
+        *("id", "conversationsThreadId", "type", "direction"),
+        *("createdAt", "createdBy", "newStatus"),
+    ),
+}
+"""The columns that metrics read, which a user can deselect."""
 
 
 class NothingToReport(Exception):
@@ -122,13 +129,24 @@ class Warehouse:
             names = [column[0] for column in found.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
         except duckdb.Error as error:
-            return LeftOut(metric, _reason(str(error)))
+            return LeftOut(metric, self._reason(metric, str(error)))
         is_empty = metric.name == "messages_by_hour" and not any(
             row["received"] or row["sent"] for row in rows
         )
         if is_empty or not rows:
             return LeftOut(metric, "there is nothing to count yet")
         return Result(metric, rows)
+
+    def _reason(self, metric: Metric, error: str) -> str:
+        """Say what is missing. DuckDB's own words for that are not always right."""
+        if "messages" not in self._tables and "messages" in metric.sql:
+            return "there is no table messages; it needs include_messages: true"
+        words = set(re.findall(r"\w+", metric.sql))
+        for table, columns in NEEDED.items():
+            for column in columns:
+                if column in words and not self.has(column, table=table):
+                    return f"there is no column {table}.{column}; is it deselected?"
+        return error.splitlines()[0]
 
     def newest(self) -> dt.datetime | None:
         """Return the time of the newest message, in UTC, or None if it is unknown."""
@@ -153,17 +171,6 @@ def _connect(path: str) -> duckdb.DuckDBPyConnection:
             remedy = cause.splitlines()[0]
         raise NothingToReport(f"Cannot read {path}. {remedy}") from None
     return connection
-
-
-def _reason(error: str) -> str:
-    """Say what is missing, from an error of DuckDB."""
-    if (table := NO_TABLE.search(error)) and table[1] == "messages":
-        return "there is no table messages; it needs include_messages: true"
-    if table:
-        return f"there is no table {table[1]}"
-    if column := NO_COLUMN.search(error):
-        return f"there is no column {column[1]}; is it deselected?"
-    return error.splitlines()[0]
 
 
 def _name(value: str) -> str:

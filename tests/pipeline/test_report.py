@@ -407,12 +407,12 @@ def changed(warehouse: Path, folder: Path, *statements: str) -> Made:
         ("DELETE FROM hubspot.messages", "there is nothing to count yet", 9),
         (
             'ALTER TABLE hubspot.messages DROP "newStatus"',
-            "there is no column newStatus; is it deselected?",
+            "there is no column messages.newStatus; is it deselected?",
             3,
         ),
         (
             "ALTER TABLE hubspot.threads DROP spam",
-            "there is no column spam; is it deselected?",
+            "there is no column threads.spam; is it deselected?",
             len(NAMES),
         ),
         ("DELETE FROM hubspot.threads", "there is nothing to count yet", 12),
