@@ -22,6 +22,7 @@ import yaml
 import tap_hubspot_threads
 from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of
 from tests.fake_hubspot import Account, FakeHubSpot
+from tests.support import duckdb_file
 from tests.support.bootstrap import PINS, ROOT
 from tests.support.harness import TOKEN, Output
 from tests.support.meltano_project import environment
@@ -82,6 +83,10 @@ def test_wheel(tmp_path: Path) -> None:
     assert "tap_hubspot_threads/report/metrics/waiting_now.sql" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "tap-hubspot-threads = tap_hubspot_threads.__main__:main" in scripts
+    script = "hubspot-threads-report = tap_hubspot_threads.report.__main__:main"
+    assert script in scripts
+    for name in ("page.html", "page.css"):
+        assert f"tap_hubspot_threads/report/{name}" in names
     assert "singer-sdk" in requires
     assert "python-backoff" in requires
     assert "backoff" not in requires, "it would overwrite python-backoff's files"
@@ -168,6 +173,46 @@ def repository(folder: Path) -> Path:
         # Without changes, there is nothing to commit.
         subprocess.run([*git, *command], cwd=made, capture_output=True, check=False)
     return made
+
+
+def test_the_extra(tmp_path: Path) -> None:
+    """What the report needs is in an extra, and its tests have the same packages."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["report"]
+    assert project["dependency-groups"]["report"] == extra
+    plain = {
+        re.split(r"[<>=~\[]", each)[0] for each in project["project"]["dependencies"]
+    }
+    names = {re.split(r"[<>=~\[]", each)[0] for each in extra}
+    assert names.isdisjoint(plain)
+    files = (ROOT / "tap_hubspot_threads" / "report").glob("*.py")
+    imported = {
+        name
+        for file in files
+        for name in re.findall(
+            r"^(?:import|from) (\w+)", file.read_text(), re.MULTILINE
+        )
+    }
+    others = imported - sys.stdlib_module_names - {"tap_hubspot_threads"}
+    assert others == {name.removesuffix("-python").replace("-", "_") for name in names}
+
+
+@pytest.mark.fresh
+@pytest.mark.xdist_group("plugin")
+def test_installing_the_report(tmp_path: Path) -> None:
+    """pip installs the extra, and its command writes a page."""
+    example = block("console", "tap-hubspot-threads[report]")
+    address = repository(tmp_path / "clone").as_uri()
+    assert example.text.count(REPOSITORY) == 1
+    venv.create(tmp_path / "venv", with_pip=True)
+    duckdb_file.load(tmp_path / "warehouse.duckdb", Account(size=60))
+    printed = type_in(
+        tmp_path,
+        dataclasses.replace(example, text=example.text.replace(REPOSITORY, address)),
+        PATH=os.pathsep.join([str(tmp_path / "venv" / "bin"), os.environ["PATH"]]),
+    )
+    assert "60 threads in hubspot.threads of warehouse.duckdb\n" in printed
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<svg") == 12
 
 
 @pytest.mark.fresh
