@@ -204,7 +204,8 @@ def test_installing_the_report(tmp_path: Path) -> None:
     example = block("console", "tap-hubspot-threads[report]")
     address = repository(tmp_path / "clone").as_uri()
     assert example.text.count(REPOSITORY) == 1
-    venv.create(tmp_path / "venv", with_pip=True)
+    # An old pip rejects a path where the documentation has an address.
+    venv.create(tmp_path / "venv", with_pip=True, upgrade_deps=True)
     duckdb_file.load(tmp_path / "warehouse.duckdb", Account(size=60))
     printed = type_in(
         tmp_path,
