@@ -33,8 +33,8 @@ if t.TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-# One process runs all of these, because they share a browser.
-pytestmark = pytest.mark.xdist_group("browser")
+in_a_browser = pytest.mark.xdist_group("browser")
+"""Marks the tests that share a browser, so that one process runs them."""
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 SCRIPT = "<script>document.title='changed'</script>"
@@ -207,6 +207,7 @@ MEASURE = """() => {
 }"""
 
 
+@in_a_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_chart_is_drawn(seen: dict[str, Seen], made: Made, scheme: str) -> None:
     """Each metric has a chart with legible texts, and nothing else is requested."""
@@ -231,6 +232,7 @@ def test_every_chart_is_drawn(seen: dict[str, Seen], made: Made, scheme: str) ->
     assert cards == {"rgb(255, 255, 255)" if scheme == "light" else "rgb(25, 33, 42)"}
 
 
+@in_a_browser
 def test_hostile_names_are_text(seen: dict[str, Seen]) -> None:
     """Names with markup appear as they are, in tables and charts, and do nothing."""
     look = seen["light"]
@@ -286,6 +288,7 @@ LEFT_TO_THE_TABLE = {"threads", "unanswered", "resolved"}
 """Columns that are not in each chart."""
 
 
+@in_a_browser
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_those_of_the_sql(
     seen: dict[str, Seen], warehouse: Path, account: Account, name: str
@@ -321,6 +324,7 @@ def test_numbers_are_those_of_the_sql(
         assert found == groups
 
 
+@in_a_browser
 def test_headlines(seen: dict[str, Seen], warehouse: Path) -> None:
     """The numbers at the top are sums of the metrics."""
     closed, answers = (
@@ -600,6 +604,7 @@ def sections(html: str) -> list[str]:
     return re.findall(r"<section.*?</section>", html, re.DOTALL)
 
 
+@in_a_browser
 def test_picture(browser: Browser, tmp_path: Path) -> None:
     """The picture in the documentation is of this page, and small."""
     script = block("console", "tests.support.picture").script
