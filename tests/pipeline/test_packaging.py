@@ -349,6 +349,10 @@ def test_pins() -> None:
     assert "://" not in text
     assert "index" not in text
     assert "find-links" not in text
+    lock = (ROOT / "tests/support/chromium/package-lock.json").read_text()
+    packages = json.loads(lock)["packages"]
+    assert all("integrity" in packages[name] for name in packages if name)
+    assert "://" not in lock
 
 
 def test_help_needs_nothing(tmp_path: Path) -> None:

@@ -419,6 +419,11 @@ def changed(warehouse: Path, folder: Path, *statements: str) -> Made:
             "there is no column threads.spam; is it deselected?",
             len(NAMES),
         ),
+        (
+            'ALTER TABLE hubspot.threads DROP "latestMessageTimestamp"',
+            "there is no column threads.latestMessageTimestamp; is it deselected?",
+            1,
+        ),
         ("DELETE FROM hubspot.threads", "there is nothing to count yet", 12),
     ],
 )
@@ -449,6 +454,31 @@ def test_names_are_optional(warehouse: Path, tmp_path: Path) -> None:
     for text in ("481939", "1002", "A-26"):
         assert re.search(rf"<td>{text}", html)
     assert "@" not in html.replace("@media", "")
+
+
+def test_nobody_has_answered(warehouse: Path, tmp_path: Path) -> None:
+    """Without any answer, charts say so, and there is no median at the top."""
+    silent = changed(
+        warehouse,
+        tmp_path,
+        "DELETE FROM hubspot.messages WHERE direction = 'OUTGOING'",
+    )
+    html = silent.html.read_text(encoding="utf-8")
+    assert html.count("<svg") == len(NAMES)
+    assert "no answer yet</text>" in html
+    assert "<dt>First response</dt>" not in html
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_small_account(tmp_path: Path, size: int) -> None:
+    """Each metric of a few threads has a chart or a line that says why not."""
+    path = tmp_path / "small.duckdb"
+    duckdb_file.load(path, Account(size=size, now=NOW))
+    small = make(path)
+    html = small.html.read_text(encoding="utf-8")
+    left_out = small.printed.count("\nLeft out: ")
+    assert html.count("<svg") == len(NAMES) - left_out
+    assert small.printed.count("there is nothing to count yet") == left_out
 
 
 def test_an_unknown_error_is_shown(warehouse: Path, tmp_path: Path) -> None:
