@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 
+from tap_hubspot_threads.report.metrics import NAMES
 from tests.demo.account import INBOXES, MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
 from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
@@ -69,6 +70,21 @@ def test_demo(project: Project) -> None:
         assert "\nEqual: the median first response of each inbox\n" in printed
     assert f"Equal: the table holds the {SIZE + NEW_THREADS_A_DAY:,} threads" in second
 
+    for printed in (first, second):
+        assert "Left out" not in printed
+    page = (project.root / "demo.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len(NAMES)
+    # Another job reports on what a user has loaded.
+    report = type_in(
+        project.root,
+        block("console", "meltano run report"),
+        TARGET_DUCKDB_PATH=str(project.root / "demo.duckdb"),
+    )
+    assert f"{SIZE + NEW_THREADS_A_DAY:,} threads in hubspot.threads of demo" in report
+    assert "Page: report_dev.html\n" in report
+    own = (project.root / "report_dev.html").read_text(encoding="utf-8")
+    assert own.count("<svg") == len(NAMES)
+
     # A difference in any table fails the job.
     project.duckdb(
         "import duckdb; demo = duckdb.connect('demo.duckdb'); "
@@ -78,15 +94,15 @@ def test_demo(project: Project) -> None:
         "demo.execute('ALTER TABLE hubspot.channels DROP name'); "
         "demo.execute('DROP TABLE hubspot.actors')"
     )
-    report = project.meltano("run", "report:demo")
-    assert report.returncode == 1
-    assert "NOT EQUAL, differences: " in report.stdout
-    assert ", spam: " in report.stdout
-    assert "inbox 1204 is missing" in report.stdout
-    assert "channel 1000, name: not in the table" in report.stdout
+    failed = project.meltano("run", "report:demo")
+    assert failed.returncode == 1
+    assert "NOT EQUAL, differences: " in failed.stdout
+    assert ", spam: " in failed.stdout
+    assert "inbox 1204 is missing" in failed.stdout
+    assert "channel 1000, name: not in the table" in failed.stdout
     # Where there is no name, the report shows the ID.
-    assert re.search(r"^1204 +[\d,]+ +[\d,]+$", report.stdout, re.MULTILINE)
-    assert re.search(r"^A-26\d+ +[\d,]+$", report.stdout, re.MULTILINE)
+    assert re.search(r"^1204 +[\d,]+ +[\d,]+$", failed.stdout, re.MULTILINE)
+    assert re.search(r"^A-26\d+( +[\d,]+){3} █+$", failed.stdout, re.MULTILINE)
 
 
 def test_differences() -> None:
@@ -121,7 +137,7 @@ def test_differences_of_each_stream(stream: str) -> None:
 
 
 def test_report_without_a_table(project: Project) -> None:
-    """The report says that nothing has been loaded."""
+    """The report says that there is no file, which its setting names."""
     report = subprocess.run(
         [project.python.with_name("hubspot-threads-report")],
         env=environment() | {"REPORT_PATH": "nowhere.duckdb"},
@@ -130,9 +146,7 @@ def test_report_without_a_table(project: Project) -> None:
         check=False,
     )
     assert report.returncode == 1
-    assert (
-        "There is no table hubspot.threads to read in nowhere.duckdb" in report.stderr
-    )
+    assert "Cannot read nowhere.duckdb. There is no such file" in report.stderr
 
 
 def test_every_loader_holds_the_same_rows(

@@ -11,7 +11,6 @@ import re
 import time
 import typing as t
 
-import psycopg
 import pytest
 import yaml
 
@@ -27,6 +26,7 @@ from tests.demo.truth import (
 )
 from tests.fake_hubspot import Account, FakeHubSpot, Shape
 from tests.support import readme
+from tests.support.databases import Databases
 from tests.support.harness import TOKEN, Output, run_here, settings
 from tests.support.meltano_project import in_duckdb, in_postgres
 
@@ -43,26 +43,8 @@ OVERLAP = dt.timedelta(minutes=5)
 """The default of `lookback_seconds`, and how long HubSpot's index may lag."""
 
 
-class Tables(t.NamedTuple):
+class Tables(Databases):
     """The tables of a schema in both databases."""
-
-    project: Project
-    postgres: str
-    warehouse: Path
-    schema: str
-
-    def load(self, messages: list[Row]) -> None:
-        """Load messages into both databases."""
-        databases: dict[str, dict[str, t.Any]] = {
-            "target-duckdb": {
-                "path": str(self.warehouse),
-                "add_metadata_columns": True,
-            },
-            "target-postgres": {"sqlalchemy_url": self.postgres},
-        }
-        for loader, config in databases.items():
-            schema = {"default_target_schema": self.schema}
-            self.project.load(loader, schema | config, messages)
 
     def differences(self, expected: list[Row]) -> list[str]:
         """Describe how the messages differ from those of the account."""
@@ -72,21 +54,6 @@ class Tables(t.NamedTuple):
             *differences(without_empty(expected), in_file, "messages"),
             *differences(expected, in_database, "messages"),
         ]
-
-    def execute_in_postgres(self, *statements: str) -> None:
-        """Execute SQL statements."""
-        with psycopg.connect(self.postgres.replace("+psycopg", "")) as connection:
-            for statement in statements:
-                connection.execute(statement.encode())
-
-    def execute_in_duckdb(self, *statements: str) -> None:
-        """Execute SQL statements."""
-        self.project.duckdb(
-            "import sys, duckdb; warehouse = duckdb.connect(sys.argv[1]); "
-            "[warehouse.execute(statement) for statement in sys.argv[2:]]",
-            self.warehouse,
-            *statements,
-        )
 
 
 def written_by(output: Output) -> list[Row]:

@@ -22,6 +22,7 @@ import yaml
 import tap_hubspot_threads
 from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of
 from tests.fake_hubspot import Account, FakeHubSpot
+from tests.support import duckdb_file
 from tests.support.bootstrap import PINS, ROOT
 from tests.support.harness import TOKEN, Output
 from tests.support.meltano_project import environment
@@ -64,7 +65,7 @@ def archive(target: Path) -> Path:
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """A wheel from a source archive has the package and its types, but no tests."""
+    """A wheel from a source archive has the package and its metrics, but no tests."""
     wheel = build(archive(tmp_path / "source"), tmp_path / "dist", "--wheel")
     with zipfile.ZipFile(wheel) as contents:
         names = contents.namelist()
@@ -74,13 +75,18 @@ def test_wheel(tmp_path: Path) -> None:
             r"^Requires-Dist: ([\w-]+)", contents.read(metadata).decode(), re.MULTILINE
         )
         scripts = contents.read(points).decode()
-    package = (ROOT / "tap_hubspot_threads").glob("*.*")
+    package = (ROOT / "tap_hubspot_threads").rglob("*.*")
     assert {name for name in names if ".dist-info/" not in name} == {
-        f"tap_hubspot_threads/{file.name}" for file in package
+        file.relative_to(ROOT).as_posix() for file in package if file.suffix != ".pyc"
     }
     assert "tap_hubspot_threads/py.typed" in names
+    assert "tap_hubspot_threads/report/metrics/waiting_now.sql" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "tap-hubspot-threads = tap_hubspot_threads.__main__:main" in scripts
+    script = "hubspot-threads-report = tap_hubspot_threads.report.__main__:main"
+    assert script in scripts
+    for name in ("page.html", "page.css"):
+        assert f"tap_hubspot_threads/report/{name}" in names
     assert "singer-sdk" in requires
     assert "python-backoff" in requires
     assert "backoff" not in requires, "it would overwrite python-backoff's files"
@@ -167,6 +173,47 @@ def repository(folder: Path) -> Path:
         # Without changes, there is nothing to commit.
         subprocess.run([*git, *command], cwd=made, capture_output=True, check=False)
     return made
+
+
+def test_the_extra(tmp_path: Path) -> None:
+    """What the report needs is in an extra, and its tests have the same packages."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["report"]
+    assert project["dependency-groups"]["report"] == extra
+    plain = {
+        re.split(r"[<>=~\[]", each)[0] for each in project["project"]["dependencies"]
+    }
+    names = {re.split(r"[<>=~\[]", each)[0] for each in extra}
+    assert names.isdisjoint(plain)
+    files = (ROOT / "tap_hubspot_threads" / "report").glob("*.py")
+    imported = {
+        name
+        for file in files
+        for name in re.findall(
+            r"^(?:import|from) (\w+)", file.read_text(), re.MULTILINE
+        )
+    }
+    others = imported - sys.stdlib_module_names - {"tap_hubspot_threads"}
+    assert others == {name.removesuffix("-python").replace("-", "_") for name in names}
+
+
+@pytest.mark.fresh
+@pytest.mark.xdist_group("plugin")
+def test_installing_the_report(tmp_path: Path) -> None:
+    """pip installs the extra, and its command writes a page."""
+    example = block("console", "tap-hubspot-threads[report]")
+    address = repository(tmp_path / "clone").as_uri()
+    assert example.text.count(REPOSITORY) == 1
+    # An old pip rejects a path where the documentation has an address.
+    venv.create(tmp_path / "venv", with_pip=True, upgrade_deps=True)
+    duckdb_file.load(tmp_path / "warehouse.duckdb", Account(size=60))
+    printed = type_in(
+        tmp_path,
+        dataclasses.replace(example, text=example.text.replace(REPOSITORY, address)),
+        PATH=os.pathsep.join([str(tmp_path / "venv" / "bin"), os.environ["PATH"]]),
+    )
+    assert "60 threads in hubspot.threads of warehouse.duckdb\n" in printed
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<svg") == 12
 
 
 @pytest.mark.fresh
@@ -302,6 +349,10 @@ def test_pins() -> None:
     assert "://" not in text
     assert "index" not in text
     assert "find-links" not in text
+    lock = (ROOT / "tests/support/chromium/package-lock.json").read_text()
+    packages = json.loads(lock)["packages"]
+    assert all("integrity" in packages[name] for name in packages if name)
+    assert "://" not in lock
 
 
 def test_help_needs_nothing(tmp_path: Path) -> None:

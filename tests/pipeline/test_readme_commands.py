@@ -62,8 +62,15 @@ EXECUTED: dict[tuple[str, str, int], str] = {
     ("console", "singer-check-tap", 0): "test_singer",
     ("console", "-m live", 0): "test_live_mode.test_the_command_of_the_documentation",
     ("console", "tests.support.definitions", 0): "test_settings_agree",
+    ("console", "tests.support.picture", 0): "test_report.test_picture",
     ("text", "tap.py", 0): "test_readme.test_the_diagram_names_every_module",
     ("console", "uv pip compile", 0): "test_readme_commands.test_the_pins_are_renewed",
+    # docs/metrics.md
+    ("console", "duckdb -readonly", 0): "test_metrics.test_command_lines",
+    ("console", "meltano run report", 0): "test_meltano.test_demo",
+    ("console", "tap-hubspot-threads[report]", 0): (
+        "test_packaging.test_installing_the_report"
+    ),
     # docs/privacy.md
     ("yaml", "!actors.email", 0): "test_names.test_what_is_deselected_for_privacy",
     ("yaml", "!messages.text", 0): (

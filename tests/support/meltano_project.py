@@ -162,9 +162,9 @@ def in_duckdb(
     """Return the rows of a table in a DuckDB file, in the tap's form."""
     rows: list[Row] = json.loads(
         project.duckdb(
-            "import json; from tests.demo.report import Report; "
-            f"report = Report({str(path)!r}, '', {schema!r}); "
-            f"print(json.dumps(report.rows({stream!r})))"
+            "import json; from tests.demo.report import Warehouse, rows; "
+            f"warehouse = Warehouse({str(path)!r}, {schema!r}); "
+            f"print(json.dumps(rows(warehouse, {stream!r})))"
         )
     )
     return rows
