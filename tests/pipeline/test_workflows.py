@@ -84,6 +84,18 @@ def test_every_python_is_tested() -> None:
     }
 
 
+def test_what_is_newest_is_tested_every_week_and_by_hand() -> None:
+    """The job runs the command of the documentation, and CI does not wait for it."""
+    triggers = t.cast("dict[t.Any, t.Any]", WORKFLOWS["beyond"])[True]
+    [[minute, hour, *days]] = [each["cron"].split() for each in triggers["schedule"]]
+    assert minute.isdigit()
+    assert hour.isdigit()
+    assert days == ["*", "*", "3"]
+    assert "workflow_dispatch" in triggers
+    [command] = [s["run"] for s in JOBS["beyond", "beyond"]["steps"] if "run" in s]
+    assert f"`{command}`" in PAGES["docs/development.md"]
+
+
 def test_the_gate_waits_for_every_job() -> None:
     """One job stands for all of CI, and fails if any other job does not succeed."""
     jobs = WORKFLOWS["ci"]["jobs"]

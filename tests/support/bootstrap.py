@@ -3,12 +3,15 @@
 It is created in ``.venv`` with the standard library and pip alone, from the pins in
 ``constraints.txt``, and created again only when something it depends on has changed.
 
-Two others are available, ``.venv-oldest`` and ``.venv-newest``. They contain the wheel
+Three others are available: ``.venv-oldest`` and ``.venv-newest`` contain the wheel
 instead of the working tree, with the oldest or the newest dependencies it allows.
+``.venv-beyond`` contains it with the newest singer-sdk and Meltano that exist,
+pre-releases included, whatever it allows.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.util
 import os
@@ -22,10 +25,12 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXTREMES = ("oldest", "newest")
+EXTREMES = ("oldest", "newest", "beyond")
 PINS = ROOT / "tests" / "constraints.txt"
 OLDEST_PYTHON = (3, 11)
 
+_BEYOND = ("singer-sdk", "meltano")
+_UNBOUND = "singer-sdk[msgspec]"
 _SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 _DIRECT_DEPENDENCIES = """
 import re
@@ -33,6 +38,10 @@ from importlib.metadata import requires, version
 for requirement in requires("tap-hubspot-threads"):
     name = re.match(r"[\\w-]+", requirement)[0]
     print(f"{name}=={version(name)}")
+"""
+_MELTANO = """
+from importlib.metadata import version
+print(f"meltano=={version('meltano')}")
 """
 
 
@@ -42,10 +51,16 @@ def run(*command: str, env: dict[str, str] | None = None) -> t.NoReturn:
 
 
 def run_with(extreme: str, *command: str) -> t.NoReturn:
-    """Run a command where the wheel has its oldest or newest dependencies."""
+    """Run a command where the wheel has the oldest, newest or latest dependencies."""
     # The working tree comes last. Otherwise it would be tested instead of the wheel.
     env = {"PYTHONSAFEPATH": "1", "TESTED_WITH": extreme}
-    _become(_Environment(extreme), command, env)
+    environment = _Environment(extreme)
+    if extreme == "beyond":
+        environment.make()
+        # Before the tests, none of which starts if an import fails.
+        check = [str(environment.python), "-m", "tests.support.private_names"]
+        subprocess.call(check, cwd=ROOT, env={**os.environ, **env})
+    _become(environment, command, env)
 
 
 def _become(
@@ -120,16 +135,23 @@ class _Environment:
             _check([self._uv, "build", "--quiet", "--python", str(self.python), *built])
             [wheel] = map(str, temporary.glob("*.whl"))
         self._uv_pip("--no-deps", wheel)
-        if self.extreme == "newest":
-            self._uv_pip("--upgrade", wheel, "--group", f"{project}:dev")
-        else:
+        overrides = temporary / "overrides.txt"
+        options = ["--overrides", str(overrides)]
+        if self.extreme == "oldest":
             self._uv_pip("--resolution", "lowest-direct", "-r", project)
             # Test tools must accept these versions, even if they require newer ones.
-            oldest = temporary / "oldest.txt"
-            oldest.write_text(self._run(_DIRECT_DEPENDENCIES))
-            overrides = ("--overrides", str(oldest))
-            self._uv_pip(wheel, "--group", f"{project}:dev", *overrides)
+            overrides.write_text(self._run(_DIRECT_DEPENDENCIES))
+        elif self.extreme == "newest":
+            options = ["--upgrade"]
+        else:
+            overrides.write_text(_UNBOUND)
+            for name in _BEYOND:
+                options += ["--prerelease-package", f"{name}=allow"]
+            options.append("--upgrade")
+        self._uv_pip(wheel, "--group", f"{project}:dev", *options)
         print(self._run(_DIRECT_DEPENDENCIES), end="", file=sys.stderr)
+        if self.extreme == "beyond":
+            print(self._run(_MELTANO), end="", file=sys.stderr)
         # At the end of the path, so that the wheel comes before the working tree.
         folder = self._run("import sysconfig as s; print(s.get_path('purelib'))")
         Path(folder.strip(), "tests.pth").write_text(f"{ROOT}\n")
@@ -141,6 +163,8 @@ class _Environment:
             files += sorted(ROOT.glob("tap_hubspot_threads/*.py"))
         parts = [file.read_bytes() for file in files]
         parts.append(f"{sys.version_info[:2]} {self.folder}".encode())
+        if self.extreme == "beyond":  # what is newest changes without a change here
+            parts.append(str(dt.datetime.now(tz=dt.UTC).date()).encode())
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     @property

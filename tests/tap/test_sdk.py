@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import re
 import signal
 import typing as t
 from pathlib import Path
@@ -38,9 +39,11 @@ from tests.support.harness import (
     settings,
     written,
 )
+from tests.support.private_names import NAMES, SDK, WHERE, line
+from tests.support.private_names import main as check_private_names
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.harness import Message, Row
 
@@ -75,7 +78,6 @@ class TestStandardSuite(StandardSuite):  # type: ignore[misc]
 
 # Private names: where they are used, and what the tap relies on.
 
-SDK = "singer_sdk."
 PACKAGE = "tap_hubspot_threads."
 BASES = {
     "auth": ["authenticators"],
@@ -86,40 +88,6 @@ BASES = {
     "threads": ["streams.core", "streams.rest"],
 }
 """The SDK modules whose classes a module of the tap inherits from."""
-
-SIGNATURES: dict[str, tuple[Callable[..., t.Any], str]] = {
-    "_handle_termination": (Tap._handle_termination, "(self, signum, frame)"),
-    "_sync_records": (
-        Stream._sync_records,
-        "(self, context=None, *, write_messages=True)",
-    ),
-    "_sync_batches": (Stream._sync_batches, "(self, batch_config, context=None)"),
-    "_validate_config": (
-        PluginBase._validate_config,
-        "(self, *, raise_errors=True)",
-    ),
-    "_write_activate_version_message": (
-        Stream._write_activate_version_message,
-        "(self, full_table_version)",
-    ),
-    "_write_batch_message": (
-        Stream._write_batch_message,
-        "(self, encoding, manifest)",
-    ),
-    "_write_schema_message": (Stream._write_schema_message, "(self)"),
-    "_write_state_message": (Stream._write_state_message, "(self)"),
-    "parse_environment_config": (
-        parse_environment_config,
-        "(config_schema, prefix, dotenv_path=None)",
-    ),
-}
-
-ATTRIBUTES = {
-    "_config",
-    "_env_var_config",
-    "_env_var_prefix",
-    "_stream_version",
-}
 
 
 def private_names(module: str) -> set[str]:
@@ -158,24 +126,65 @@ def test_private_modules_of_the_sdk_are_imported_in_one_place(path: Path) -> Non
     assert hidden == [] or path.stem == "sdk"
 
 
-def test_every_private_name_is_looked_at_here() -> None:
-    """Every private name in use has a test below."""
+def test_every_private_name_is_in_the_table() -> None:
+    """The table has what `sdk.py` uses of the SDK, and nothing else.
+
+    A name of the tap's own that the SDK takes as well is also found here.
+    """
     modules = ["streams.core", "streams.rest", "tap_base", "plugin_base"]
     of_the_sdk = {name for module in modules for name in private_names(SDK + module)}
     used = private_names(f"{PACKAGE}sdk") & of_the_sdk
-    assert used <= SIGNATURES.keys() | ATTRIBUTES
+    nodes = ast.walk(ast.parse(WHERE.read_text(encoding="utf-8")))
+    imported = {
+        f"{node.module}.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and "._" in (node.module or "")
+        for alias in node.names
+    }
+    attributes = {name for name in NAMES if "._" not in name.rpartition(".")[0]}
+    assert used == {name.rpartition(".")[2] for name in attributes}
+    assert imported == {SDK + name for name in NAMES.keys() - attributes}
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_private_name_has_its_parameters(name: str) -> None:
-    """The SDK could not call an override with other parameters."""
-    function, expected = SIGNATURES[name]
-    signature = inspect.signature(function)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    found = signature.replace(
-        parameters=bare, return_annotation=inspect.Signature.empty
-    )
-    assert str(found) == expected
+@pytest.mark.parametrize("name", NAMES)
+def test_a_private_name_is_where_the_tap_expects_it(name: str) -> None:
+    """If the SDK moves a name or changes its parameters, the failure says which."""
+    is_there, said = line(name)
+    assert is_there, said
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("streams.core.Stream._write_schema_message", "nothing, not (self)"),
+        ("plugin_base.PluginBase._config", "a property, not set in __init__"),
+        ("helpers._classproperty.classproperty", "nothing, not a class"),
+        ("tap_base.Tap._handle_termination", "(self), not (self, signum, frame)"),
+    ],
+)
+def test_a_private_name_that_has_moved_is_reported(
+    name: str,
+    found: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line names it, what is there now, and where the tap uses it."""
+    assert check_private_names() == 0
+    assert "HAS MOVED" not in capsys.readouterr().out
+    last = name.rpartition(".")[2]
+    if last == "classproperty":
+        monkeypatch.delattr("singer_sdk.helpers._classproperty.classproperty")
+    elif last == "_config":
+        monkeypatch.setattr(PluginBase, last, property(dict), raising=False)
+    elif last == "_handle_termination":
+        monkeypatch.setattr(Tap, last, lambda self: None)  # noqa: ARG005
+    else:
+        monkeypatch.delattr(Stream, last)
+    assert check_private_names() == 1
+    moved = [x for x in capsys.readouterr().out.splitlines() if "HAS MOVED" in x]
+    assert len(moved) == 1
+    assert moved[0].startswith(f"HAS MOVED    singer_sdk.{name}: {found}. sdk.py: ")
+    assert re.search(r"(the imports|Base(Tap|Stream)\.\w+), line \d+$", moved[0])
 
 
 class Numbers(Stream):
@@ -261,31 +270,6 @@ def test_signals_go_to_the_tap() -> None:
     tap = Probe()
     for number in (signal.SIGINT, signal.SIGTERM):
         assert signal.getsignal(number) == tap._handle_termination
-
-
-def test_state_is_written_when_it_is_not_flushed() -> None:
-    """`is_flushed` decides whether `_write_state_message` writes."""
-    with captured_stdout() as stdout:
-        (stream,) = Probe().streams.values()
-        stream.state_manager.is_flushed = True
-        stream._write_state_message()
-        assert stdout.getvalue() == b""
-        stream.state_manager.is_flushed = False
-        stream._write_state_message()
-        assert stream.state_manager.is_flushed
-    assert [m["type"] for m in messages(stdout.getvalue())] == ["STATE"]
-
-
-def test_a_version_is_in_every_record_and_can_be_activated() -> None:
-    """`_stream_version` is what RECORD messages carry."""
-    with captured_stdout() as stdout:
-        (stream,) = Probe().streams.values()
-        stream._stream_version = 17
-        stream.sync()
-        stream._write_activate_version_message(17)
-    found = messages(stdout.getvalue())
-    assert [m["version"] for m in found if m["type"] == "RECORD"] == [17, 17]
-    assert found[-1] == {"type": "ACTIVATE_VERSION", "stream": "numbers", "version": 17}
 
 
 def test_the_command_is_the_sdks() -> None:
