@@ -66,8 +66,11 @@ def written_by(output: Output) -> list[Row]:
 
 
 def pages(account: Account, threads: Iterable[str]) -> int:
-    """Return how many requests the histories of some threads take."""
-    return sum(max(1, math.ceil(len(account.history(i)) / 100)) for i in threads)
+    """Return how many requests the histories of some threads take.
+
+    An empty one is asked for in both ways.
+    """
+    return sum(math.ceil(len(account.history(i)) / 100) or 2 for i in threads)
 
 
 def moment(text: str | None) -> dt.datetime:

@@ -37,7 +37,7 @@ from tests.tap.test_trust import batches
 from tests.tap.test_trust import rows_of as batch_rows
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
     from pathlib import Path
 
     Row: t.TypeAlias = dict[str, t.Any]
@@ -561,6 +561,168 @@ def test_each_inbox_has_its_own_sweep() -> None:
     assert table(first, second) == truth(account, lambda r: r["inboxId"] in inboxes)
     old = {r["id"] for r in account.threads() if r["inboxId"] == "481939"}
     assert len(asked & old) <= 1
+
+
+# Threads that are not served.
+
+
+def refuse(hubspot: FakeHubSpot, status: int, threads: Container[object]) -> None:
+    """Answer with a status whenever the histories of some threads are asked for."""
+    hubspot.faults.clear()
+    hubspot.faults.add(
+        Fault.status(status), when=lambda s: s.thread_id in threads, on="messages"
+    )
+
+
+@pytest.mark.parametrize("readers", [1, 8])
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_thread_that_cannot_be_served_stops_no_other(
+    tmp_path: Path, readers: int, status: int
+) -> None:
+    """The run ends with 1, the next one tries it again, and nothing else is lost."""
+    account = Account(size=40)
+    bad = account.live_ids()[12]
+    more = {"max_parallel_requests": readers, "max_retry_seconds": 0}
+    outputs: list[Output] = []
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        for is_served in (False, False, True):
+            refuse(hubspot, status, () if is_served else (bad,))
+            outputs.append(
+                run_command_here(
+                    tmp_path,
+                    config(hubspot, **more),
+                    catalog=select(streams=STREAMS),
+                    state=outputs[-1].states[-1] if outputs else None,
+                )
+            )
+    unread = [
+        output.states[-1]["bookmarks"]["messages"].get("unread") for output in outputs
+    ]
+    assert [output.code for output in outputs] == [1, 1, 0]
+    assert unread == [[bad], [bad], None]
+    assert table(*outputs[:2]) == truth(account, lambda row: row["id"] != bad)
+    assert table(*outputs) == truth(account)
+    for output in outputs[:2]:
+        assert "the messages of 1 thread, which the next run tries" in output.stderr
+
+
+@pytest.mark.parametrize("first", [0, 6])
+@pytest.mark.parametrize("sweep", [{}, SWEPT])
+def test_404s_for_all_threads_are_no_deletions(
+    tmp_path: Path, first: int, sweep: dict[str, int]
+) -> None:
+    """The endpoint is missing for a while, and the next run reads what is left."""
+    account = Account(size=60)
+    ids = list(account.places())
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        refuse(hubspot, 404, ids[first:])
+        failed = run_command_here(
+            tmp_path, config(hubspot, **sweep), catalog=select(streams=STREAMS)
+        )
+        hubspot.faults.clear()
+        state = failed.states[-1] if failed.states else None
+        after = run(hubspot, state=state, **sweep)
+    assert failed.code == 1
+    assert "the setting `api_version`" in failed.stderr
+    assert table(failed, after) == truth(account)
+
+
+def test_a_listed_thread_without_a_history_fails_no_quiet_run(tmp_path: Path) -> None:
+    """It waits for the next run, and for a thread that is served after it."""
+    account = aged(size=20)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot)
+        last = list(account.places())[-1]
+        refuse(hubspot, 404, (last,))
+        second = run_command_here(
+            tmp_path,
+            config(hubspot),
+            catalog=select(streams=STREAMS),
+            state=first.states[-1],
+        )
+    assert second.code == 0
+    assert bookmark_of(second.states[-1]) == bookmark_of(first.states[-1])
+
+
+def test_an_archived_thread_may_have_an_empty_history() -> None:
+    """If HubSpot says so without a 404, the other way is tried as well."""
+    account = aged(size=30, closed=1.0)
+    moved = list(account.places())[20]
+
+    def archive(seen: t.Any) -> None:
+        if seen.endpoint == "messages" and not account.thread(moved)["archived"]:
+            account.archive(moved)
+
+    contract = Contract(messages_archived="required", unknown_thread="empty")
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        hubspot.before_any_request = archive
+        first = run(hubspot)
+    assert table(first).keys() == truth(account).keys()
+
+
+def test_a_trash_that_was_left_out_is_read_by_the_next_sweep() -> None:
+    """Also if its threads have been closed for long."""
+    account = aged(size=60, archived=0.4, closed=1.0)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot, include_archived=False, **SWEPT)
+        account.clock.advance(hours=12)
+        second = run(hubspot, state=first.states[-1], **SWEPT)
+    assert table(first).keys() < truth(account).keys()
+    assert table(first, second) == truth(account)
+
+
+def test_a_thread_that_is_imported_with_an_old_date_is_read_by_the_next_sweep() -> None:
+    """Its ID is new, though its messages are not."""
+    account = aged(size=40, closed=1.0)
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot, **SWEPT)
+        account.clock.advance(hours=12)
+        old = account.thread(account.live_ids()[3])
+        fields = ("createdAt", "latestMessageTimestamp", "closedAt", "status")
+        account.create(**{name: old[name] for name in fields})
+        second = run(hubspot, state=first.states[-1], **SWEPT)
+        account.clock.advance(hours=12)
+        third = run(hubspot, state=second.states[-1], **SWEPT)
+    assert table(first, second, third) == truth(account)
+
+
+def test_a_thread_that_one_sweep_did_not_see_is_found_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A closing may be missed by one look at the list, not by two."""
+    account = aged(size=40, closed=0.5)
+    closed = next(r["id"] for r in account.threads() if r["status"] == "OPEN")
+    see = MessageSweep.may_have_changed
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        first = run(hubspot, **SWEPT)
+        account.clock.advance(hours=12)
+        account.close(closed)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                MessageSweep,
+                "may_have_changed",
+                lambda sweep, row: row["id"] != closed and see(sweep, row),
+            )
+            second = run(hubspot, state=first.states[-1], **SWEPT)
+        account.clock.advance(hours=12)
+        third = run(hubspot, state=second.states[-1], **SWEPT)
+    assert table(first, second) != truth(account)
+    assert table(first, second, third) == truth(account)
+
+
+def test_a_run_below_the_reserve_reads_no_history(tmp_path: Path) -> None:
+    """The first response tells what is left, and only the list was asked for."""
+    account = Account(size=200)
+    contract = Contract(daily_limit=1_000, daily_used=950)
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        output = run_command_here(
+            tmp_path,
+            config(hubspot, page_size=10, daily_limit_reserve=10),
+            catalog=select(streams=STREAMS),
+        )
+        assert len(hubspot.requests) <= 3
+    assert output.code == 0
+    assert not table(output)
 
 
 # The original content.

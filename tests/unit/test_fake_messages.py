@@ -365,7 +365,7 @@ def test_histories_can_be_read_by_other_processes(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("switch", "without", "with_it"),
     [
-        ("required", "404", "rows"),
+        ("required", "unknown", "rows"),
         ("optional", "rows", "rows"),
         ("forbidden", "rows", "unknown"),
     ],
