@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
 
     Fetch: t.TypeAlias = Callable[[dict[str, str]], "Page"]
 
+_ID = (str, int)  # `str | int` would be made anew for every row
+
 
 class Page(t.NamedTuple):
     """Some rows of a listing, in its order.
@@ -141,7 +143,7 @@ def read_pages(fetch: Fetch, params: dict[str, str]) -> Iterator[Page]:
 
 def identity(row: object) -> object:
     """Return the ID of a row, or something that equals nothing else."""
-    if isinstance(row, dict) and isinstance(row.get("id"), str | int):
+    if isinstance(row, dict) and isinstance(row.get("id"), _ID):
         return row["id"]
     return object()  # an error, which must not be taken for a repetition
 

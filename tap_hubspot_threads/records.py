@@ -103,10 +103,7 @@ class RecordReader:
     def _convert(
         self, row: dict[str, t.Any], fields: _Fields, identity: str, prefix: str
     ) -> Record:
-        if not row.keys() <= fields.known:
-            self._warn_unknown(row.keys() - fields.known, prefix)
-        get = row.get
-        record: Record = {name: get(name) for name in fields.names}
+        record = self._selected(row, fields, prefix)
         for name, kind, is_usual, convert in fields.scalars:
             value = record[name]
             # Nearly all values need no conversion, which saves most of the calls.
@@ -131,6 +128,15 @@ class RecordReader:
             record[name] = value
         for name, known in fields.open if self._flattened else ():
             record[name] = dict.fromkeys(known) | (record[name] or {})
+        return record
+
+    def _selected(self, row: dict[str, t.Any], fields: _Fields, prefix: str) -> Record:
+        """Return the selected fields in the schema's order, null where omitted."""
+        record = fields.nulls | row
+        if len(record) > len(fields.nulls):
+            self._warn_unknown(row.keys() - fields.known, prefix)
+            for name in row.keys() - fields.nulls.keys():
+                del record[name]
         return record
 
     def _warn_unknown(self, names: Collection[str], prefix: str) -> None:
@@ -170,7 +176,7 @@ class _Fields:
         is_selected: IsSelected,
     ) -> None:
         self.known = properties.keys()
-        self.names: list[str] = []
+        self.nulls: dict[str, t.Any] = {}
         self.scalars: list[tuple[str, type, IsUsual | None, Convert]] = []
         self.objects: list[tuple[str, _Fields]] = []
         self.open: list[tuple[str, tuple[str, ...]]] = []
@@ -178,7 +184,7 @@ class _Fields:
             crumb = (*breadcrumb, "properties", name)
             if not is_selected(crumb):
                 continue
-            self.names.append(name)
+            self.nulls[name] = None
             if schema.get("additionalProperties"):
                 self.open.append((name, tuple(schema["properties"])))
             if schema.get("properties") and not schema.get("additionalProperties"):

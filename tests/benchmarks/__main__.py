@@ -3,8 +3,8 @@
 Usage: python -m tests.benchmarks [--rounds N] [--cases NAME ...]
 
 Each case has a fake HubSpot in a separate process. The contestants take turns, so that
-other activity on the machine affects all of them. The results are medians. The table is
-written into README.md in this folder.
+other activity on the machine affects all of them. The results are medians. The tables
+are written into README.md in this folder.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import datetime as dt
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import typing as t
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -30,10 +33,9 @@ from tests.fake_hubspot import Account
 from tests.support.harness import select
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 README = Path(__file__).with_name("README.md")
-MARK = "<!-- measured -->\n"
 TOKEN = "fake-token"
 NOW = "2026-11-01T00:00:00Z"
 PER_WINDOW, WINDOW = 190, 10.0
@@ -164,21 +166,28 @@ CASES = {
         changes=50,
     ),
     "messages": Case(
-        "The messages of 2,000 threads, no delay",
-        2_000,
+        "The messages of 20,000 threads, no delay",
+        20_000,
         (),
         (CHILD, MESSAGES[1], MESSAGES[4]),
     ),
+    "messages-long": Case(
+        # Observed in accounts: 13, 32 and 38.
+        "The messages of 2,000 threads, some 20 each, no delay",
+        2_000,
+        ("--items", "20"),
+        (CHILD, MESSAGES[1], MESSAGES[4]),
+    ),
     "messages-delay": Case(
-        "The messages of 4,000 threads, 100 ms a request",
-        4_000,
+        "The messages of 20,000 threads, 100 ms a request",
+        20_000,
         ("--delay", "0.1"),
         (MESSAGES[4], MESSAGES[8], MESSAGES[16]),
         rounds=1,
     ),
     "messages-quota": Case(
-        f"The messages of 4,000 threads, {PER_WINDOW} requests in {WINDOW:.0f} s",
-        4_000,
+        f"The messages of 20,000 threads, {PER_WINDOW} requests in {WINDOW:.0f} s",
+        20_000,
         ("--quota", str(PER_WINDOW), "--quota-window", "rolling"),
         (MESSAGES[8],),
         rounds=1,
@@ -311,13 +320,17 @@ def measure(case: Case, rounds: int) -> list[str]:
         for name, runs in results.items()
     }
     return [
-        *_table(case, medians),
+        f"### {case.title}",
+        "",
+        _conditions(min(rounds, case.rounds or rounds)),
+        "",
+        *_table(medians),
         *_of_the_latency(case, medians),
         *_of_the_quota(case, medians),
     ]
 
 
-def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
+def _table(medians: dict[str, Measure]) -> list[str]:
     columns = (
         "wall",
         "of (a)",
@@ -330,12 +343,7 @@ def _table(case: Case, medians: dict[str, Measure]) -> list[str]:
         "429s",
         "rows",
     )
-    lines = [
-        f"### {case.title}",
-        "",
-        f"| | {' | '.join(columns)} |",
-        f"|---|{'--:|' * len(columns)}",
-    ]
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
     a = medians.get(STOCK.name) or medians.get(CHILD.name)
     b = medians.get(LOOP.name)
     for name, it in medians.items():
@@ -403,36 +411,53 @@ def start_up(rounds: int) -> list[str]:
             taken[name].append(time.perf_counter() - began)
     medians = {name: statistics.median(times) for name, times in taken.items()}
     base = next(iter(medians.values()))
-    lines = ["### Start-up", "", "| | wall | of the import |", "|---|--:|--:|"]
+    lines = ["### Start-up", "", _conditions(2 * rounds), ""]
+    lines += ["| | wall | of the import |", "|---|--:|--:|"]
     lines += [f"| `{n}` | {m:.2f} s | {m / base:.2f} |" for n, m in medians.items()]
     return [*lines, ""]
 
 
-def machine() -> str:
-    """Return one line about the machine and the versions."""
+def _conditions(rounds: int) -> str:
+    """Return one line about the runs, the machine and the versions."""
     packages = ("singer-sdk", "requests", "urllib3", "msgspec")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    runs = "One run" if rounds == 1 else f"Medians of {rounds} runs"
     return (
-        f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, Python "
-        f"{platform.python_version()}, {versions}. The fake runs on one of the cores."
+        f"{runs} in {dt.datetime.now(dt.UTC):%B %Y}. {os.cpu_count()} cores "
+        f"({platform.machine()}), {platform.system()}, Python "
+        f"{platform.python_version()}, {versions}."
     )
 
 
+SECTIONS: dict[str, Callable[[int], list[str]]] = {
+    **{name: partial(measure, case) for name, case in CASES.items()},
+    "start-up": start_up,
+}
+
+
 def main() -> None:
-    """Run the requested cases, and write the table if these are all cases."""
+    """Run the requested cases, and put their tables into the README."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each (5)")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     options = parser.parse_args()
-    lines = [f"Medians of {options.rounds} runs. {machine()}", ""]
     for name in options.cases:
-        lines += measure(CASES[name], options.rounds)
-    lines += start_up(options.rounds)
-    text = "\n".join(lines)
-    print(text)
-    if options.cases == list(CASES):
-        head = README.read_text(encoding="utf-8").partition(MARK)[0]
-        README.write_text(f"{head}{MARK}\n{text.rstrip()}\n", encoding="utf-8")
+        title, *table = SECTIONS[name](options.rounds)
+        print("\n".join([title, *table]))
+        _put(title, "\n".join(table))
+
+
+def _put(title: str, table: str) -> None:
+    """Put a table into the README, in the place of the one with its title."""
+    head, *parts = re.split(
+        r"^(### .*)$", README.read_text("utf-8"), flags=re.MULTILINE
+    )
+    tables = dict(zip(parts[::2], parts[1::2], strict=True)) | {title: table}
+    text = [
+        head,
+        *(f"{title}\n\n{table.strip()}\n\n" for title, table in tables.items()),
+    ]
+    README.write_text("".join(text).rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
