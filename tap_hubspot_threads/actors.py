@@ -201,6 +201,8 @@ class ActorsStream(HubSpotStream):
 
 def _is_partial(body: dict[str, t.Any]) -> bool:
     """Return whether HubSpot failed to find actors that it may know."""
+    if body.get("status") in {"PENDING", "PROCESSING", "CANCELED"}:
+        return True
     errors = body.get("errors")
     return any(
         isinstance(error, dict) and error.get("category") != "OBJECT_NOT_FOUND"

@@ -14,7 +14,7 @@ from tap_hubspot_threads.errors import (
     RetriesExhausted,
     TransientError,
 )
-from tap_hubspot_threads.paging import Page, identity, read_pages
+from tap_hubspot_threads.paging import Page, read_pages
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -86,27 +86,28 @@ class HistoryReader:
         archived thread, nor what it answers otherwise. And a thread can be archived or
         restored after it was listed. So if there is nothing, the other way is tried.
         """
-        live: dict[str, str] = {"sort": "createdAt", "limit": PAGE}
-        archived = live | {"archived": "true"}
-        ways = [archived, live] if thread.get("archived") else [live, archived]
-        history: History | None = None
-        refusal: RequestRefused | None = None
-        for params in ways:
-            try:
-                pages = list(read_pages(self._fetch_of(thread), params))
-            except RequestRefused as error:
-                if error.status != HTTPStatus.NOT_FOUND:
-                    raise
-                refusal = refusal or error
-                continue
-            rows = [row for page in pages for row in page.rows]
-            if not all(isinstance(identity(row), str | int) for row in rows):
-                msg = "HubSpot answered with a message without `id`"
-                raise InvalidResponse(msg)
-            history = History(thread, rows, pages[-1].fetched_at)
-            if rows:
-                break
-        return history or History(thread, None, error=refusal)
+        is_archived = bool(thread.get("archived"))
+        first = self._read_one_way(thread, is_archived=is_archived)
+        if first.rows:
+            return first
+        other = self._read_one_way(thread, is_archived=not is_archived)
+        return other if other.rows else first
+
+    def _read_one_way(self, thread: Row, *, is_archived: bool) -> History:
+        params = {"sort": "createdAt", "limit": PAGE}
+        if is_archived:
+            params["archived"] = "true"
+        try:
+            pages = list(read_pages(self._fetch_of(thread), params))
+        except RequestRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return History(thread, None, error=error)
+        rows = [row for page in pages for row in page.rows]
+        if not all(map(_has_id, rows)):
+            msg = "HubSpot answered with a message without `id`"
+            raise InvalidResponse(msg)
+        return History(thread, rows, pages[-1].fetched_at)
 
     def _fetch_of(self, thread: Row) -> Fetch:
         path = f"{self._path}/{_quoted(thread)}/messages"
@@ -144,6 +145,11 @@ def _may_be_of_one_thread(error: HubSpotError) -> bool:
         cause = error.__cause__
         return isinstance(cause, TransientError) and cause.kind in {"5xx", "not JSON"}
     return isinstance(error, EndlessListing | InvalidResponse)
+
+
+def _has_id(row: object) -> bool:
+    identity = row.get("id") if isinstance(row, dict) else None
+    return type(identity) in {str, int} and identity != ""
 
 
 def _quoted(row: Row) -> str:

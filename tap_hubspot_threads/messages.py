@@ -118,10 +118,8 @@ class MessagesStream(ListingStream):
                     self.write_state()
                 yield rows
             if not self._reserve.is_reached:
-                if inbox in self._from_the_beginning:
-                    unserved.finish()
-                if not unserved.pending:
-                    bookmark.finish()
+                unserved.finish(is_first_load=inbox in self._from_the_beginning)
+                bookmark.finish()
             self.write_state()
 
     def _count_changes(self, inbox: str | None) -> int:
@@ -151,9 +149,9 @@ class MessagesStream(ListingStream):
                     yield rows
                 if self._reserve.is_reached:
                     break
+                unserved.finish(is_first_load=False)
             else:
-                if not unserved.pending:
-                    sweep.finish()
+                sweep.finish()
         self.write_state()
 
     def _sweep_of(self, inbox: str | None) -> MessageSweep:
@@ -175,7 +173,8 @@ class MessagesStream(ListingStream):
         )
         for thread in filter(sweep.may_have_changed, threads):
             # One that was archived since may have changed while it was read.
-            if str(thread["id"]) not in self._read[place.is_trash]:
+            is_read = str(thread["id"]) in self._read[place.is_trash]
+            if not is_read and thread not in self._unserved[place.inbox]:
                 yield thread
 
     def _count_sweep(self, inbox: str | None) -> int:
@@ -202,7 +201,8 @@ class MessagesStream(ListingStream):
         if history.rows is None or history.fetched_at is None:
             return 0
         identity = str(history.thread["id"])
-        self._read[bool(history.thread.get("archived"))].add(identity)
+        if history.rows:
+            self._read[bool(history.thread.get("archived"))].add(identity)
         self._without_original += history.without_original
         records = []
         for row in history.rows:
@@ -266,7 +266,8 @@ class MessagesStream(ListingStream):
 
     @cached_property
     def _unserved(self) -> dict[str | None, Unserved]:
-        return {inbox: Unserved(self.state_of(inbox)) for inbox in self.inboxes}
+        read = self._reader.read
+        return {inbox: Unserved(self.state_of(inbox), read) for inbox in self.inboxes}
 
     @cached_property
     def _reader(self) -> HistoryReader:

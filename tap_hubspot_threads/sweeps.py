@@ -7,10 +7,10 @@ State, in addition to what `state` describes:
 
     closed_since  the next sweep reads the threads that were closed from then on
     known_id      and those with a greater ID
-    last_sweep    both, as of the last complete sweep, for the sweep after the next one.
-                  So each sweep looks for everything a second time: one look at a list
-                  may miss a thread, or see it before HubSpot's index does. Also whether
-                  it read the trash (`archived`)
+    archived      whether the sweep before the last one has read the trash
+    last_sweep    all three, as of the last complete sweep, for the sweep after the next
+                  one. So each sweep looks for everything a second time: one look at a
+                  list may miss a thread, or see it before HubSpot's index does
     sweep         the sweep that is not complete: when it began (`began_at`, by this
                   machine's clock), the number of its `part`, the last threads that it
                   has read there (`after`), and what will go into `last_sweep`
@@ -77,7 +77,7 @@ class MessageSweep:
         last = kept.get(_LAST)
         self._last: State = last if isinstance(last, dict) else {}
         self._is_first = not kept.get(state.SWEEP_BEGAN)
-        self._is_trash_new = self._is_first or not self._last.get(_ARCHIVED)
+        self._is_trash_new = not (kept.get(_ARCHIVED) and self._last.get(_ARCHIVED))
         self._reads_all = self._is_first and follows_all
         self._closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
         self._known_id = _number(kept.get(_KNOWN_ID))
@@ -129,11 +129,12 @@ class MessageSweep:
             return True  # listed late, or imported with an old date
         if self._is_trash_new and thread.get("archived"):
             return True
-        if self._is_first and timestamps.of(thread, TIMESTAMP) is None:
+        closed_at = timestamps.of(thread, "closedAt")
+        latest = timestamps.of(thread, TIMESTAMP)
+        if closed_at is None or (latest is None and self._is_first):
             return True
         # A thread that was in the trash for a while is not among the changes.
-        moments = (timestamps.of(thread, name) for name in ("closedAt", TIMESTAMP))
-        return max(moment or "" for moment in moments) >= self._closed_since
+        return max(closed_at, latest or "") >= self._closed_since
 
     def note(self, thread: Row) -> None:
         """Note that the history of a thread has been written."""
@@ -148,8 +149,9 @@ class MessageSweep:
             _KNOWN_ID: self._greatest_id,
             _ARCHIVED: self._includes_trash,
         }
-        for name in (CLOSED_SINCE, _KNOWN_ID):
-            self._kept[name] = self._last.get(name, self._kept.get(name, now[name]))
+        # The values of the sweep before this one, if there was one.
+        before = now | {_ARCHIVED: False} | self._kept | self._last
+        self._kept |= {name: before[name] for name in now}
         self._kept[_LAST] = now
         self._kept.pop(_SWEEP, None)
         state.note_sweep(self._kept, began=self._now[_BEGAN], version=None)

@@ -220,6 +220,21 @@ def test_an_actor_who_is_missing_for_a_moment_keeps_the_name(times: int | None) 
     assert len(found) == len(ids) - (times is None)
 
 
+@pytest.mark.parametrize("times", [1, None])
+def test_a_batch_that_is_not_complete_makes_nobody_unknown(times: int | None) -> None:
+    """HubSpot's reference names states in which it has no results yet."""
+    account = Account(size=60)
+
+    def delay(content: t.Any) -> None:
+        content |= {"status": "PENDING", "results": []}
+
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        hubspot.faults.add(Fault.edited(delay), on="actors", times=times)
+        output = run(hubspot)
+    found = {row["id"]: row for row in actors_of(output)}
+    assert found == (truth(account, mentioned(account.threads())) if times else {})
+
+
 def test_an_address_in_an_error_of_hubspots_is_not_quoted(tmp_path: Path) -> None:
     """The ID of an e-mail actor holds it."""
     account = Account()

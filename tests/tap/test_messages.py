@@ -105,6 +105,11 @@ def bookmark_of(state: t.Any) -> str:
     return str(kept.get("replication_key_value", ""))
 
 
+def unread(output: Output) -> t.Any:
+    """Return the threads that the last STATE notes as unread."""
+    return output.states[-1]["bookmarks"]["messages"].get("unread")
+
+
 def is_live(thread: Row) -> bool:
     """Return whether a thread is listed in the order of its latest message."""
     return not thread["archived"] and "latestMessageTimestamp" in thread
@@ -341,7 +346,7 @@ def test_a_run_in_which_nothing_happened_reads_what_the_overlap_has() -> None:
 def test_a_thread_that_vanishes_is_no_error(
     answer: t.Any, readers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Threads that are deleted between the list and their histories are counted."""
+    """Those that are deleted after they were listed are counted at the second look."""
     account = Account(size=40)
     gone = account.live_ids()[5:9]
 
@@ -353,10 +358,13 @@ def test_a_thread_that_vanishes_is_no_error(
     contract = Contract(unknown_thread=answer)
     with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
         hubspot.before_any_request = purge
-        with caplog.at_level("INFO"):
-            output = run(hubspot, max_parallel_requests=readers)
+        output = run(hubspot, max_parallel_requests=readers)
         hubspot.before_any_request = None
-    assert table(output) == truth(account)
+        assert sorted(unread(output) or ()) == sorted(gone)
+        with caplog.at_level("INFO"):
+            second = run(hubspot, state=output.states[-1])
+    assert table(output) == table(output, second) == truth(account)
+    assert unread(second) is None
     lines = [r.getMessage() for r in caplog.records if "deleted before" in r.msg]
     assert [line.rpartition(": ")[2] for line in lines] == ["4"] * (answer == "404")
 
@@ -521,7 +529,7 @@ def test_an_unreadable_state_of_the_sweep_hides_no_closing(value: str | None) ->
     assert table(first, second) == truth(account)
 
 
-def test_the_first_sweep_reads_the_trash() -> None:
+def test_the_first_two_sweeps_read_the_trash() -> None:
     """No other pass does, and later ones read only what has changed."""
     account = aged(size=100, archived=0.3, closed=1.0)
     archived = set(account.archived_ids())
@@ -534,7 +542,11 @@ def test_the_first_sweep_reads_the_trash() -> None:
         assert table(first, second) == truth(account)
         account.clock.advance(hours=12)
         hubspot.forget()
-        run(hubspot, state=second.states[-1], **SWEPT)
+        third = run(hubspot, state=second.states[-1], **SWEPT)
+        assert set(account.archived_ids()) <= set(asked_for(hubspot))
+        account.clock.advance(hours=12)
+        hubspot.forget()
+        run(hubspot, state=third.states[-1], **SWEPT)
         assert archived.isdisjoint(asked_for(hubspot))
 
 
@@ -595,27 +607,23 @@ def test_a_thread_that_cannot_be_served_stops_no_other(
                     state=outputs[-1].states[-1] if outputs else None,
                 )
             )
-    unread = [
-        output.states[-1]["bookmarks"]["messages"].get("unread") for output in outputs
-    ]
     assert [output.code for output in outputs] == [1, 1, 0]
-    assert unread == [[bad], [bad], None]
+    assert list(map(unread, outputs)) == [[bad], [bad], None]
     assert table(*outputs[:2]) == truth(account, lambda row: row["id"] != bad)
     assert table(*outputs) == truth(account)
     for output in outputs[:2]:
         assert "the messages of 1 thread, which the next run tries" in output.stderr
 
 
-@pytest.mark.parametrize("first", [0, 6])
+@pytest.mark.parametrize("served", [0, 6])
 @pytest.mark.parametrize("sweep", [{}, SWEPT])
 def test_404s_for_all_threads_are_no_deletions(
-    tmp_path: Path, first: int, sweep: dict[str, int]
+    tmp_path: Path, served: int, sweep: dict[str, int]
 ) -> None:
     """The endpoint is missing for a while, and the next run reads what is left."""
     account = Account(size=60)
-    ids = list(account.places())
     with FakeHubSpot(account, token=TOKEN) as hubspot:
-        refuse(hubspot, 404, ids[first:])
+        hubspot.faults.add(Fault.status(404), since=served + 1, on="messages")
         failed = run_command_here(
             tmp_path, config(hubspot, **sweep), catalog=select(streams=STREAMS)
         )
@@ -627,8 +635,138 @@ def test_404s_for_all_threads_are_no_deletions(
     assert table(failed, after) == truth(account)
 
 
+@pytest.mark.parametrize("readers", [1, 8])
+def test_many_threads_that_are_not_found_for_a_while_stop_no_other(
+    tmp_path: Path, readers: int
+) -> None:
+    """Another one is, so the endpoint works; the next run reads them."""
+    account = Account(size=80)
+    lost = list(account.places())[6:60]
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        refuse(hubspot, 404, lost)
+        first = run_command_here(
+            tmp_path,
+            config(hubspot, max_parallel_requests=readers),
+            catalog=select(streams=STREAMS),
+        )
+        hubspot.faults.clear()
+        second = run(hubspot, state=first.states[-1])
+    assert first.code == 0
+    assert table(first) == truth(account, lambda row: row["id"] not in lost)
+    assert table(first, second) == truth(account)
+
+
+@pytest.mark.parametrize("fault", [Fault.status(404), Fault.json({"results": []})])
+def test_a_history_that_is_missing_for_a_moment_comes_with_the_next_run(
+    fault: Fault,
+) -> None:
+    """Also if HubSpot answers an archived listing of a live thread with nothing."""
+    account = aged(size=40, closed=1.0)
+    late = account.live_ids()[20]
+    contract = Contract(messages_archived="required")
+    with FakeHubSpot(account, contract, token=TOKEN) as hubspot:
+        hubspot.faults.add(
+            fault,
+            when=lambda seen: seen.thread_id == late and not seen.param("archived"),
+            times=1,
+            on="messages",
+        )
+        first = run(hubspot, **SWEPT)
+        second = run(hubspot, state=first.states[-1])
+    assert unread(first) == [late]
+    assert table(first) == truth(account, lambda row: row["id"] != late)
+    assert table(first, second) == truth(account)
+    assert unread(second) is None
+
+
+@pytest.mark.parametrize("archived", [0.1, 0.6])
+def test_a_trash_without_messages_stops_no_sweep(archived: float) -> None:
+    """HubSpot may answer 404 for it, and later sweeps still find what is closed."""
+    account = aged(size=60, archived=archived, closed=0.3)
+    trash = account.archived_ids()
+    state: t.Any = None
+    outputs: list[Output] = []
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        refuse(hubspot, 404, trash)
+        for _ in range(4):
+            outputs.append(run(hubspot, state=state, **SWEPT))
+            state = outputs[-1].states[-1]
+            account.clock.advance(hours=13)
+            still_open = (r for r in account.threads() if r["status"] == "OPEN")
+            account.close(next(r["id"] for r in still_open if r["id"] not in trash))
+            account.clock.advance(hours=1)
+        outputs.append(run(hubspot, state=state, **SWEPT))
+    assert table(*outputs) == truth(account, lambda row: row["id"] not in trash)
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_threads_that_can_never_be_served_stop_no_other(
+    tmp_path: Path, status: int
+) -> None:
+    """Each run tries them first, and reads all others."""
+    account = Account(size=40)
+    bad = account.live_ids()[3:30:6]
+    outputs: list[Output] = []
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        refuse(hubspot, status, bad)
+        for _ in range(3):
+            account.message(account.live_ids()[0])
+            outputs.append(
+                run_command_here(
+                    tmp_path,
+                    config(hubspot, max_retry_seconds=0, **SWEPT),
+                    catalog=select(streams=STREAMS),
+                    state=outputs[-1].states[-1] if outputs else None,
+                )
+            )
+    assert {output.code for output in outputs} == {1}
+    assert sorted(unread(outputs[-1])) == sorted(bad)
+    assert table(*outputs) == truth(account, lambda row: row["id"] not in bad)
+
+
+@pytest.mark.parametrize("identity", ["", True, None, 1.5])
+def test_a_message_without_an_id_stops_no_other_thread(
+    tmp_path: Path, identity: object
+) -> None:
+    """Its thread is noted, and the rest is read."""
+    account = Account(size=30)
+    bad = account.live_ids()[12]
+
+    def spoil(body: t.Any) -> None:
+        body["results"][0]["id"] = identity
+
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        hubspot.faults.add(
+            Fault.edited(spoil), when=lambda s: s.thread_id == bad, on="messages"
+        )
+        output = run_command_here(
+            tmp_path, config(hubspot), catalog=select(streams=STREAMS)
+        )
+    assert output.code == 1
+    assert unread(output) == [bad]
+    assert table(output) == truth(account, lambda row: row["id"] != bad)
+
+
+@pytest.mark.parametrize("value", [None, "soon", 1_767_225_600_000])
+def test_a_closed_thread_without_the_time_is_read_by_each_sweep(value: object) -> None:
+    """Nothing else tells that it was closed."""
+    account = aged(size=20, closed=0.5)
+    closed = next(r["id"] for r in account.threads() if r["status"] == "OPEN")
+    with FakeHubSpot(account, token=TOKEN) as hubspot:
+        outputs = [run(hubspot, **SWEPT)]
+        for _ in range(2):
+            account.clock.advance(hours=13)
+            outputs.append(run(hubspot, state=outputs[-1].states[-1], **SWEPT))
+        account.clock.advance(hours=13)
+        account.close(closed)
+        account.update(closed, closedAt=value)
+        account.clock.advance(hours=13)
+        outputs.append(run(hubspot, state=outputs[-1].states[-1], **SWEPT))
+    assert table(*outputs) == truth(account)
+
+
 def test_a_listed_thread_without_a_history_fails_no_quiet_run(tmp_path: Path) -> None:
-    """It waits for the next run, and for a thread that is served after it."""
+    """It waits for the next run, and for another thread that is served."""
     account = aged(size=20)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         first = run(hubspot)
@@ -641,7 +779,7 @@ def test_a_listed_thread_without_a_history_fails_no_quiet_run(tmp_path: Path) ->
             state=first.states[-1],
         )
     assert second.code == 0
-    assert bookmark_of(second.states[-1]) == bookmark_of(first.states[-1])
+    assert unread(second) == [last]
 
 
 def test_an_archived_thread_may_have_an_empty_history() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import datetime as dt
+import itertools
 import typing as t
 
 import pytest
@@ -29,7 +29,8 @@ from tap_hubspot_threads.errors import HubSpotError
 from tap_hubspot_threads.messages import MessagesStream
 from tap_hubspot_threads.state import Bookmark
 from tap_hubspot_threads.sweeps import MessageSweep
-from tests.fake_hubspot import Account, Contract, FakeHubSpot, moments
+from tap_hubspot_threads.unserved import Unserved
+from tests.fake_hubspot import Account, Contract, FakeHubSpot, Fault, moments
 from tests.support import harness
 from tests.support.harness import TOKEN, Output
 from tests.tap.model import CutOff, Killed
@@ -59,6 +60,10 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
+
+
+LOST = (Fault.status(404), Fault.json({"results": []}))
+"""Answers for a moment, as while a copy of HubSpot's data lags."""
 
 
 @dataclasses.dataclass
@@ -175,6 +180,8 @@ class Machine(RuleBasedStateMachine):
         ),
         kill_at=st.none() | st.integers(1, 60),
         fault_at=st.sampled_from([None, None, None, 1, 3, 6, 12]),
+        lost_at=st.none() | st.integers(1, 12),
+        lost=st.sampled_from(LOST),
         state=which_state,
     )
     def run_disturbed(
@@ -182,11 +189,22 @@ class Machine(RuleBasedStateMachine):
         meanwhile: dict[int, Todo],
         kill_at: int | None = None,
         fault_at: int | None = None,
+        lost_at: int | None = None,
+        lost: Fault = LOST[0],
         state: int | None = 0,
     ) -> None:
-        """Run while things happen; the run may be killed or meet an error."""
+        """Run while things happen; the run may be killed or meet an error.
+
+        Or a history is missing for a moment.
+        """
         self.account.clock.advance(seconds=2)
+        if lost_at is not None:
+            numbers = itertools.count(1)
+            self.hubspot.faults.add(
+                lost, when=lambda _: next(numbers) == lost_at, on="messages"
+            )
         self.run(state, meanwhile=meanwhile, kill_at=kill_at, fault_at=fault_at)
+        self.hubspot.faults.clear()
 
     @rule(state=which_state, hours=st.sampled_from([0.1, 1.0, 3.0]))
     def run_quietly(self, state: int | None = 0, hours: float = 0.1) -> None:
@@ -242,6 +260,8 @@ class Machine(RuleBasedStateMachine):
                 expected |= has_changed
             elif swept_at > start.swept_at:
                 expected |= self._swept_since(swept_at, has_changed)
+            later = self.states[-1].messages.get("unread", [])
+            expected = {key for key in expected if key[0] not in later}
             missing = set(filter(self._exists, expected)) - self.table.keys()
             assert not missing, f"items are missing after a run: {missing}"
 
@@ -321,7 +341,8 @@ class Machine(RuleBasedStateMachine):
         reached = saved.messages.get("replication_key_value", "")
         behind = self._restored(start)
         for thread, place in self.account.places().items():
-            if place >= reached or thread in behind:
+            is_noted = thread in saved.messages.get("unread", ())
+            if place >= reached or thread in behind or is_noted:
                 continue
             items = {(thread, item["id"]) for item in self.account.history(thread)}
             old = {key for key in items if self._created(key) < began}
@@ -375,15 +396,23 @@ def bookmark_ahead_of_the_window(patch: pytest.MonkeyPatch) -> None:
 
 def error_that_skips_a_thread(patch: pytest.MonkeyPatch) -> None:
     """What cannot be read counts as read."""
-    read = histories.HistoryReader.read
+    add = Unserved.add
 
-    def skip(reader: t.Any, thread: t.Any) -> t.Any:
-        history = read(reader, thread)
+    def skip(unserved: Unserved, history: histories.History) -> None:
         if history.error is None:
-            return history
-        return histories.History(thread, [], dt.datetime.now(dt.UTC))
+            add(unserved, history)
 
-    patch.setattr(histories.HistoryReader, "read", skip)
+    patch.setattr(Unserved, "add", skip)
+
+
+def first_404_believed(patch: pytest.MonkeyPatch) -> None:
+    """A thread that HubSpot does not find once counts as deleted."""
+    patch.setattr(Unserved, "_conclude", lambda self, **_: self._pending.clear())
+
+
+def first_empty_history_believed(patch: pytest.MonkeyPatch) -> None:
+    """A thread with a message may have an empty history."""
+    patch.setattr(Unserved, "_is_doubtful", lambda *_: False)
 
 
 def last_page_left_out(patch: pytest.MonkeyPatch) -> None:
@@ -447,6 +476,15 @@ def met_by_an_error(machine: Machine) -> None:
     machine.run_quietly()
 
 
+def lost_for_a_moment(machine: Machine) -> None:
+    """HubSpot does not find a history, or finds it empty, and finds it later."""
+    for lost in LOST:
+        for thread in machine.account.live_ids():
+            machine.account.message(thread)
+        machine.run_disturbed(meanwhile={}, lost_at=5, lost=lost)
+        machine.run_quietly()
+
+
 def long_history(machine: Machine) -> None:
     """A thread has messages for some pages."""
     for _ in range(2 * LIMIT + 1):
@@ -489,6 +527,8 @@ Plant: t.TypeAlias = "Callable[[pytest.MonkeyPatch], None]"
 HISTORIES: dict[Plant, Callable[[Machine], None]] = {
     bookmark_ahead_of_the_window: killed_in_the_window,
     error_that_skips_a_thread: met_by_an_error,
+    first_404_believed: lost_for_a_moment,
+    first_empty_history_believed: lost_for_a_moment,
     last_page_left_out: long_history,
     closed_threads_forgotten: closed_without_a_message,
     sweep_ahead_of_the_window: sweep_cut,
