@@ -26,6 +26,7 @@ from tests.support.bootstrap import ROOT
 from tests.support.databases import EACH, Databases, close_to
 from tests.support.harness import TOKEN, run_here, settings
 from tests.support.metrics_story import LEFT_OUT, SMALL, small_account
+from tests.support.metrics_tables import FILES
 from tests.support.metrics_truth import Truth
 
 if t.TYPE_CHECKING:
@@ -33,10 +34,6 @@ if t.TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("meltano")
 
-FILES = {
-    path.stem: path
-    for path in sorted((ROOT / "tap_hubspot_threads/report/metrics").glob("*.sql"))
-}
 EACH_METRIC = pytest.mark.parametrize("metric", FILES)
 
 
