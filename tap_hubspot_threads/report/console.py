@@ -86,8 +86,8 @@ def _inboxes(warehouse: Warehouse) -> Iterator[str]:
 
 def _months(warehouse: Warehouse) -> Iterator[str]:
     months = warehouse.all(
-        "SELECT strftime(\"createdAt\", '%Y-%m') AS month, count(*) FROM threads "
-        "WHERE month IS NOT NULL GROUP BY 1 ORDER BY 1 DESC"
+        "SELECT strftime(CAST(\"createdAt\" AS TIMESTAMP), '%Y-%m') AS month, count(*) "
+        "FROM threads WHERE month IS NOT NULL GROUP BY 1 ORDER BY 1 DESC"
     )
     kinds = [Column("Begun in", "text"), Column("Threads", "count")]
     yield ""

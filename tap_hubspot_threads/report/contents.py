@@ -72,7 +72,7 @@ class Report:
             name=warehouse.name,
             schema=warehouse.schema,
             generated=now,
-            newest=warehouse.newest(),
+            newest=warehouse.newest(now),
             threads=threads,
             headlines=list(_headlines(warehouse, threads, results)),
             results=results,

@@ -10,7 +10,6 @@ if t.TYPE_CHECKING:
 
 NONE = "\N{EN DASH}"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-CUSTOMER = "a contact"
 MINUTES, HOURS, DAYS = 89.5, 48 * 60, 9.95 * 1440
 """Up to how many minutes a duration is in minutes, in hours, and in tenths of a day."""
 
@@ -41,11 +40,6 @@ def moment(when: dt.datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M}"
 
 
-def person(name: str) -> str:
-    """Return the name of an assignee. The ID of a customer is an address at times."""
-    return CUSTOMER if name.startswith(("E-", "V-")) else name
-
-
 FORMATS: dict[str, Callable[[t.Any], str]] = {
     "count": count,
     "day": lambda day: f"{day:%Y-%m-%d}",
@@ -53,7 +47,6 @@ FORMATS: dict[str, Callable[[t.Any], str]] = {
     "hours": lambda hours: duration(hours * 60),
     "minutes": duration,
     "moment": moment,
-    "person": person,
     "share": share,
     "text": str,
     "weekday": lambda weekday: WEEKDAYS[weekday - 1],

@@ -43,7 +43,7 @@ class Column:
 
 COLUMNS = {
     "agent": Column("Agent", "text"),
-    "assigned_to": Column("Assigned to", "person"),
+    "assigned_to": Column("Assigned to", "text"),
     "channel": Column("Channel", "text"),
     "closed": Column("Closed", "count"),
     "day": Column("Day", "day"),

@@ -20,8 +20,8 @@ NAMES = ("inboxes", "channels", "actors")
 IN_USE = re.compile(r"lock.*\(PID (\d+)\)", re.DOTALL)
 NEEDED = {
     "threads": (
-        *("id", "status", "createdAt", "closedAt", "latestMessageTimestamp"),
-        *("assignedTo", "inboxId", "originalChannelId", "spam", "archived"),
+        *("id", "status", "createdAt", "closedAt", "assignedTo"),
+        *("inboxId", "originalChannelId", "spam", "archived"),
     ),
     "messages": (
         *("id", "conversationsThreadId", "type", "direction"),
@@ -51,18 +51,20 @@ class Warehouse:
         self.name = Path(path).name
         self.schema = schema
         self._connection = _connect(path)
-        self._tables = {
-            table: set(columns)
-            for table, columns in self.all(
-                "SELECT table_name, list(column_name) FROM information_schema.columns "
-                "WHERE table_schema = ? AND table_catalog = current_database() "
-                "GROUP BY ALL",
-                schema,
-            )
-        }
+        self._tables: dict[str, dict[str, str]] = {}
+        """The type of each column, by its table and its name in lower case."""
+        for table, column, kind in self.all(
+            "SELECT table_name, lower(column_name), data_type "
+            "FROM information_schema.columns "
+            "WHERE table_schema = ? AND table_catalog = current_database()",
+            schema,
+        ):
+            self._tables.setdefault(table, {})[column] = kind
         if "threads" not in self._tables:
             raise NothingToReport(self._without_threads(path))
         self._connection.execute(f"SET search_path = {_text(_name(schema))}")
+        # In case the columns have a time zone. The report says UTC.
+        self._connection.execute("SET TimeZone = 'UTC'")
         for table in NAMES:
             self._give_names(table)
 
@@ -80,24 +82,19 @@ class Warehouse:
             "WHERE table_name = 'threads' ORDER BY 1"
         )
         if not found:
-            remedy = "Has the job loaded anything? Its log says more"
+            remedy = "Is the stream selected, and has the job loaded it? See its log"
         else:
             names = ", ".join(name for (name,) in found)
             remedy = f"There is one in {names}: choose it with --schema"
         return f"There is no table {self.schema}.threads to read in {path}. {remedy}"
 
     def _give_names(self, table: str) -> None:
-        """Complete a table of names that lacks a column, or is missing altogether.
-
-        The name of a customer is not in the report, even if the table has it.
-        """
+        """Complete a table of names that lacks a column, or is missing altogether."""
         null = "CAST(NULL AS VARCHAR)"
         query = f"SELECT {null} AS id, {null} AS name WHERE false"
         if self.has("id", table=table):
             name = "name" if self.has("name", table=table) else null
             query = f"SELECT id, {name} AS name FROM {self.qualified(table)}"  # noqa: S608
-            if table == "actors":
-                query += " WHERE left(id, 2) NOT IN ('E-', 'V-')"
         self._connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
 
     def qualified(self, table: str) -> str:
@@ -106,7 +103,7 @@ class Warehouse:
 
     def has(self, *columns: str, table: str = "threads") -> bool:
         """Return whether a table has all of these columns, in any case of letters."""
-        found = {column.lower() for column in self._tables.get(table, ())}
+        found = self._tables.get(table, {})
         return all(column.lower() in found for column in columns)
 
     def all(self, query: str, *values: str) -> list[tuple[t.Any, ...]]:
@@ -144,15 +141,28 @@ class Warehouse:
         words = set(re.findall(r"\w+", metric.sql))
         for table, columns in NEEDED.items():
             for column in columns:
-                if column in words and not self.has(column, table=table):
+                if column not in words:
+                    continue
+                if not self.has(column, table=table):
                     return f"there is no column {table}.{column}; is it deselected?"
+                kind = self._tables[table][column.lower()]
+                if column.endswith("At") and not kind.startswith("TIMESTAMP"):
+                    return f"{table}.{column} is {kind} instead of TIMESTAMP"
         return error.splitlines()[0]
 
-    def newest(self) -> dt.datetime | None:
-        """Return the time of the newest message, in UTC, or None if it is unknown."""
+    def newest(self, now: dt.datetime) -> dt.datetime | None:
+        """Return the time of the newest message, in UTC, or None if it is unknown.
+
+        Mail that is dated after the present moment is not considered.
+        """
         if not self.has("latestMessageTimestamp"):
             return None
-        [[newest]] = self.all('SELECT max("latestMessageTimestamp") FROM threads')
+        [[newest]] = self.all(
+            "SELECT max(moment) "
+            'FROM (SELECT CAST("latestMessageTimestamp" AS TIMESTAMP) FROM threads) '
+            "AS moments (moment) WHERE moment <= CAST(? AS TIMESTAMPTZ)",
+            now.isoformat(),
+        )
         return t.cast("dt.datetime | None", newest)
 
 

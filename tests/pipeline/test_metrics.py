@@ -26,6 +26,7 @@ from tests.support.bootstrap import ROOT
 from tests.support.databases import EACH, Databases, close_to
 from tests.support.harness import TOKEN, run_here, settings
 from tests.support.metrics_story import LEFT_OUT, SMALL, small_account
+from tests.support.metrics_tables import FILES
 from tests.support.metrics_truth import Truth
 
 if t.TYPE_CHECKING:
@@ -33,10 +34,6 @@ if t.TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("meltano")
 
-FILES = {
-    path.stem: path
-    for path in sorted((ROOT / "tap_hubspot_threads/report/metrics").glob("*.sql"))
-}
 EACH_METRIC = pytest.mark.parametrize("metric", FILES)
 
 
@@ -101,7 +98,11 @@ def large(
 ) -> Loaded:
     """Load an account in which everything happens, in any order."""
     account = Account(
-        size=300, seed=61, years=0.4, shape=Shape.awkward(items=8.0, tie_size=20)
+        size=300,
+        seed=61,
+        years=0.4,
+        now="2026-03-20T00:00:00Z",  # four weeks later, summer has begun in Berlin
+        shape=Shape.awkward(items=8.0, tie_size=20),
     )
     live_on(account, random.Random(62))
     account.directory.delete_inbox("1204")
@@ -281,7 +282,7 @@ def test_threads_that_are_marked_as_deleted(small: Loaded, database: str) -> Non
     """With the documented view, threads that are marked as deleted do not count."""
     schema = small.databases.schema
     choose = readme.block("sql", "search_path").text.replace("hubspot", schema)
-    view = readme.block("sql", "CREATE TEMPORARY VIEW").text.replace("hubspot", schema)
+    view = readme.block("sql", "TEMPORARY VIEW threads").text.replace("hubspot", schema)
     mark = f"UPDATE {schema}.threads SET _sdc_deleted_at = _sdc_extracted_at"
     before = [choose, mark, view] if database == "postgres" else [choose, view]
     queries = [path.read_text(encoding="utf-8") for path in FILES.values()]

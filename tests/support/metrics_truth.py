@@ -185,6 +185,13 @@ class Truth:
             return "unknown"
         return self.names[stream].get(identity) or identity
 
+    def assignee(self, identity: str | None) -> str:
+        """Return the name of an assignee, who can be a customer or nobody."""
+        if identity is None:
+            return "nobody"
+        is_customer = identity.startswith(("E-", "V-"))
+        return "a contact" if is_customer else self.name("actors", identity)
+
     def local(self, at: dt.datetime) -> dt.datetime:
         """Return what clocks in the time zone show."""
         return at.astimezone(self.zone).replace(tzinfo=None)
@@ -217,8 +224,10 @@ class Truth:
     def first_response_by_week(self) -> list[Row]:
         waits = collections.defaultdict(list)
         for thread in self.asked:
-            day = self.local(t.cast("dt.datetime", thread.asked)).date()
-            waits[day - day.weekday() * DAY].append(_minutes(thread))
+            asked = t.cast("dt.datetime", thread.asked)
+            if asked <= self.now:
+                day = self.local(asked).date()
+                waits[day - day.weekday() * DAY].append(_minutes(thread))
         return [
             {"week": str(week)} | _waits(minutes)
             for week, minutes in sorted(waits.items())
@@ -267,8 +276,8 @@ class Truth:
         closed = [
             thread
             for thread in self.threads
-            if thread.row["status"] == "CLOSED"
-            or "CLOSED" in {status for _, status in thread.changes}
+            if thread.history
+            and "CLOSED" in {thread.row["status"], *(x for _, x in thread.changes)}
         ]
         return [
             label | _share("closed", "reopened", "rate", [x.is_reopened for x in group])
@@ -277,17 +286,8 @@ class Truth:
 
     def backlog_by_day(self) -> list[Row]:
         threads = [thread for thread in self.threads if thread.row.get("createdAt")]
-        moments = [
-            moment(text)
-            for thread in threads
-            for text in (
-                thread.row["createdAt"],
-                thread.row.get("closedAt"),
-                thread.row.get("latestMessageTimestamp"),
-                *(at.isoformat() for at, _ in thread.changes),
-            )
-            if text
-        ]
+        moments = [moment(thread.row["createdAt"]) for thread in threads]
+        moments += [at for thread in threads for at, _ in thread.changes]
         day, last = self.local(min(moments)).date(), self.local(max(moments)).date()
         rows = []
         while day <= last:
@@ -354,9 +354,7 @@ class Truth:
             {
                 "thread": thread.row["id"],
                 "inbox": self.name("inboxes", thread.row.get("inboxId")),
-                "assigned_to": self.name("actors", thread.row.get("assignedTo"))
-                if thread.row.get("assignedTo")
-                else "nobody",
+                "assigned_to": self.assignee(thread.row.get("assignedTo")),
                 "waiting_since": since,
                 "hours": (self.now - since) / HOUR,
             }

@@ -1,16 +1,28 @@
 -- Backlog by day
--- Threads that were open at the end of each day, from the first thread to the newest data; the
--- newest day is not over yet. A thread is open from `createdAt` on, while it is not closed, and
--- again after it was reopened. Threads that are archived, spam or without `createdAt` now are
--- left out of all days, because HubSpot does not say since when.
+-- Threads that were open at the end of each day, from the first thread to the newest beginning,
+-- closing or reopening; that day may not be over yet. A thread is open from `createdAt` on, while
+-- it is not closed, and again after it was reopened. Threads that are archived or spam now are
+-- left out of all days, because HubSpot does not say since when. So are threads without
+-- `createdAt`, and closed ones for which neither `closedAt` nor an event says since when.
 WITH place (zone) AS (
     -- The time zone in which days end.
     VALUES ('UTC')
 ),
 shown AS (
-    SELECT id, status, "createdAt", "closedAt", "latestMessageTimestamp"
+    SELECT id, status, "createdAt", "closedAt"
     FROM threads
-    WHERE archived IS NOT TRUE AND spam IS NOT TRUE AND "createdAt" IS NOT NULL
+    WHERE archived IS NOT TRUE
+        AND spam IS NOT TRUE
+        AND "createdAt" IS NOT NULL
+        AND (
+            status IS DISTINCT FROM 'CLOSED'
+            OR "closedAt" IS NOT NULL
+            OR id IN (
+                SELECT "conversationsThreadId"
+                FROM messages
+                WHERE type = 'THREAD_STATUS_CHANGE' AND "newStatus" = 'CLOSED'
+            )
+        )
 ),
 states AS (
     -- `step` orders what happens in one moment: a closing is last.
@@ -25,9 +37,11 @@ states AS (
     FROM messages
     JOIN shown ON shown.id = messages."conversationsThreadId"
     WHERE messages.type = 'THREAD_STATUS_CHANGE'
+        AND messages."newStatus" IN ('OPEN', 'CLOSED')
+        AND messages."createdAt" >= shown."createdAt"
     UNION ALL
-    -- The event of the last closing may not be loaded yet.
-    SELECT id, "closedAt", 0, 2
+    -- The event of the last closing may not be loaded.
+    SELECT id, GREATEST("closedAt", "createdAt"), 0, 2
     FROM shown
     WHERE status = 'CLOSED' AND "closedAt" IS NOT NULL
 ),
@@ -40,22 +54,18 @@ changes AS (
 ),
 daily AS (
     SELECT
-        CAST(changes.since AT TIME ZONE 'UTC' AT TIME ZONE place.zone AS DATE) AS day,
+        -- The epoch is the same with and without a time zone, and in every session.
+        CAST(
+            TO_TIMESTAMP(EXTRACT(EPOCH FROM changes.since)) AT TIME ZONE place.zone AS DATE
+        ) AS day,
         SUM(changes.change) AS change
     FROM changes
     CROSS JOIN place
     GROUP BY 1
 ),
 extent AS (
-    SELECT
-        CAST(MIN(moment) AT TIME ZONE 'UTC' AT TIME ZONE MAX(place.zone) AS DATE) AS first_day,
-        CAST(MAX(moment) AT TIME ZONE 'UTC' AT TIME ZONE MAX(place.zone) AS DATE) AS last_day
-    FROM (
-        SELECT since AS moment FROM states
-        UNION ALL
-        SELECT "latestMessageTimestamp" FROM shown
-    ) AS moments
-    CROSS JOIN place
+    SELECT MIN(day) AS first_day, MAX(day) AS last_day
+    FROM daily
 ),
 digits (digit) AS (
     VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)
@@ -70,7 +80,7 @@ days AS (
 )
 SELECT
     days.day,
-    CAST(SUM(COALESCE(daily.change, 0)) OVER (ORDER BY days.day) AS BIGINT) AS open_threads
+    CAST(SUM(daily.change) OVER (ORDER BY days.day) AS BIGINT) AS open_threads
 FROM days
 LEFT JOIN daily ON daily.day = days.day
 ORDER BY days.day;

@@ -53,8 +53,13 @@ moments AS (
         responses.thread,
         responses.inbox_id,
         edges.edge,
-        CASE edges.edge WHEN 'asked' THEN responses.asked ELSE responses.answered END
-            AT TIME ZONE 'UTC' AT TIME ZONE place.zone AS moment
+        -- The epoch is the same with and without a time zone, and in every session.
+        TO_TIMESTAMP(
+            EXTRACT(
+                EPOCH FROM
+                CASE edges.edge WHEN 'asked' THEN responses.asked ELSE responses.answered END
+            )
+        ) AT TIME ZONE place.zone AS moment
     FROM responses
     CROSS JOIN (VALUES ('asked'), ('answered')) AS edges (edge)
     CROSS JOIN place
@@ -87,15 +92,20 @@ positions AS (
             calendar.minutes
         ) AS business_minutes
     FROM moments
-    LEFT JOIN calendar ON calendar.weekday = EXTRACT(ISODOW FROM moments.moment)
+    JOIN calendar ON calendar.weekday = EXTRACT(ISODOW FROM moments.moment)
 ),
-waits AS (
+spans AS (
     SELECT
         inbox_id,
-        MAX(CASE edge WHEN 'answered' THEN business_minutes END)
-        - MAX(CASE edge WHEN 'asked' THEN business_minutes END) AS minutes
+        MAX(CASE edge WHEN 'asked' THEN business_minutes END) AS asked,
+        MAX(CASE edge WHEN 'answered' THEN business_minutes END) AS answered
     FROM positions
     GROUP BY thread, inbox_id
+),
+waits AS (
+    -- In the hour that clocks show twice, an answer can seem earlier than the question.
+    SELECT inbox_id, CASE WHEN answered < asked THEN 0 ELSE answered - asked END AS minutes
+    FROM spans
 )
 SELECT
     COALESCE(inboxes.name, waits.inbox_id, 'unknown') AS inbox,

@@ -37,7 +37,10 @@ responses AS (
     GROUP BY questions.thread, questions.inbox_id, questions.asked
 ),
 waits AS (
-    SELECT inbox_id, EXTRACT(EPOCH FROM answered - asked) / 60 AS minutes
+    -- The epoch is the same with and without a time zone, and in every session.
+    SELECT
+        inbox_id,
+        (EXTRACT(EPOCH FROM answered) - EXTRACT(EPOCH FROM asked)) / 60 AS minutes
     FROM responses
 )
 SELECT

@@ -1,7 +1,7 @@
 -- First response by week
 -- As first_response_by_inbox.sql, by the week in which the contact first wrote, named by its
 -- Monday. Answers that come later change the row, so the newest weeks are not final. A week
--- without a question has no row.
+-- without a question has no row. A question that is dated in the future does not count yet.
 WITH place (zone) AS (
     -- The time zone in which weeks begin.
     VALUES ('UTC')
@@ -36,14 +36,19 @@ responses AS (
     GROUP BY questions.thread, questions.asked
 ),
 waits AS (
+    -- The epoch is the same with and without a time zone, and in every session.
     SELECT
         CAST(
-            DATE_TRUNC('week', responses.asked AT TIME ZONE 'UTC' AT TIME ZONE place.zone)
-            AS DATE
+            DATE_TRUNC(
+                'week',
+                TO_TIMESTAMP(EXTRACT(EPOCH FROM responses.asked)) AT TIME ZONE place.zone
+            ) AS DATE
         ) AS week,
-        EXTRACT(EPOCH FROM responses.answered - responses.asked) / 60 AS minutes
+        (EXTRACT(EPOCH FROM responses.answered) - EXTRACT(EPOCH FROM responses.asked)) / 60
+            AS minutes
     FROM responses
     CROSS JOIN place
+    WHERE EXTRACT(EPOCH FROM responses.asked) <= EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)
 )
 SELECT
     week,

@@ -35,7 +35,7 @@ work AS (
         AND messages."createdBy" LIKE 'A-%'
 )
 SELECT
-    COALESCE(actors.name, work.agent_id) AS agent,
+    COALESCE(NULLIF(actors.name, ''), work.agent_id) AS agent,
     SUM(work.open_threads) AS open_threads,
     COUNT(DISTINCT work.answered) AS threads_answered,
     SUM(work.sent) AS messages_sent

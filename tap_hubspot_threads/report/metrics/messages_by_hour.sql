@@ -18,7 +18,8 @@ hours (hour) AS (
 said AS (
     SELECT
         CASE messages.direction WHEN 'OUTGOING' THEN 1 ELSE 0 END AS is_sent,
-        messages."createdAt" AT TIME ZONE 'UTC' AT TIME ZONE place.zone AS moment
+        -- The epoch is the same with and without a time zone, and in every session.
+        TO_TIMESTAMP(EXTRACT(EPOCH FROM messages."createdAt")) AT TIME ZONE place.zone AS moment
     FROM messages
     JOIN threads ON threads.id = messages."conversationsThreadId"
     CROSS JOIN place

@@ -2,18 +2,26 @@
 -- Of the threads that were ever closed, the share (0 to 1) that was opened again afterwards. A
 -- thread counts once, however often it was reopened and whatever its status is now. It does not
 -- matter who closed or reopened it, or whether the contact has written. Threads that are
--- archived, spam or not in `threads` are left out.
+-- archived, spam, not in `threads` or without a row in `messages` are left out. If `messages` has
+-- no change of status at all, nothing is known of any thread, and there are no rows.
 WITH closings AS (
-    -- The first closing of each thread; `closedAt` stands for events that are not loaded yet.
-    SELECT threads.id AS thread, threads."inboxId" AS inbox_id, MIN(events."createdAt") AS closed
+    -- The first closing of each thread. It is null if its event is not loaded yet.
+    SELECT
+        threads.id AS thread,
+        threads."inboxId" AS inbox_id,
+        threads.status,
+        MIN(
+            CASE
+                WHEN history.type = 'THREAD_STATUS_CHANGE' AND history."newStatus" = 'CLOSED'
+                    THEN history."createdAt"
+            END
+        ) AS closed
     FROM threads
-    LEFT JOIN messages AS events
-        ON events."conversationsThreadId" = threads.id
-        AND events.type = 'THREAD_STATUS_CHANGE'
-        AND events."newStatus" = 'CLOSED'
-    WHERE threads.archived IS NOT TRUE AND threads.spam IS NOT TRUE
+    JOIN messages AS history ON history."conversationsThreadId" = threads.id
+    WHERE threads.archived IS NOT TRUE
+        AND threads.spam IS NOT TRUE
+        AND EXISTS (SELECT 1 FROM messages WHERE messages.type = 'THREAD_STATUS_CHANGE')
     GROUP BY threads.id, threads."inboxId", threads.status
-    HAVING COUNT(events.id) > 0 OR threads.status = 'CLOSED'
 ),
 outcomes AS (
     SELECT
@@ -26,6 +34,7 @@ outcomes AS (
         AND events.type = 'THREAD_STATUS_CHANGE'
         AND events."newStatus" = 'OPEN'
         AND events."createdAt" > closings.closed
+    WHERE closings.status = 'CLOSED' OR closings.closed IS NOT NULL
     GROUP BY closings.thread, closings.inbox_id
 )
 SELECT

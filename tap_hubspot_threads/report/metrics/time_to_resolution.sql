@@ -35,7 +35,10 @@ closings AS (
     GROUP BY questions.thread, questions.inbox_id, questions.asked
 ),
 resolutions AS (
-    SELECT inbox_id, EXTRACT(EPOCH FROM closed - asked) / 3600 AS hours
+    -- The epoch is the same with and without a time zone, and in every session.
+    SELECT
+        inbox_id,
+        (EXTRACT(EPOCH FROM closed) - EXTRACT(EPOCH FROM asked)) / 3600 AS hours
     FROM closings
     WHERE closed > asked
 )

@@ -2,8 +2,9 @@
 -- Open threads whose last MESSAGE is from the contact, longest wait first. The wait begins with
 -- the contact's first message that nothing was sent after, in UTC, and lasts until now, not
 -- until the last load. A message of a bot or an application ends it as well, and so does INCOMING
--- mail of a colleague (A-); welcome messages and comments do not. Threads that are archived, spam
--- or not in `threads` are left out.
+-- mail of a colleague (A-); welcome messages and comments do not. An assignee who is a customer
+-- (E- or V-) is `a contact`, because the ID can be an address. Threads that are archived, spam or
+-- not in `threads` are left out.
 WITH said AS (
     SELECT
         "conversationsThreadId" AS thread,
@@ -15,7 +16,7 @@ WITH said AS (
             ELSE 0
         END AS is_contact
     FROM messages
-    WHERE type = 'MESSAGE'
+    WHERE type = 'MESSAGE' AND direction IN ('INCOMING', 'OUTGOING')
 ),
 lasts AS (
     SELECT thread, MAX(CASE is_contact WHEN 0 THEN moment END) AS moment
@@ -26,17 +27,23 @@ waits AS (
     SELECT said.thread, MIN(said.moment) AS since
     FROM said
     JOIN lasts ON lasts.thread = said.thread
-    WHERE said.is_contact = 1 AND (lasts.moment IS NULL OR said.moment > lasts.moment)
+    WHERE lasts.moment IS NULL OR said.moment > lasts.moment
     GROUP BY said.thread
 )
 SELECT
     threads.id AS thread,
     COALESCE(inboxes.name, threads."inboxId", 'unknown') AS inbox,
-    COALESCE(actors.name, threads."assignedTo", 'nobody') AS assigned_to,
-    waits.since AS waiting_since,
+    CASE
+        WHEN LEFT(threads."assignedTo", 2) IN ('E-', 'V-') THEN 'a contact'
+        ELSE COALESCE(NULLIF(actors.name, ''), threads."assignedTo", 'nobody')
+    END AS assigned_to,
+    -- The epoch is the same with and without a time zone, and in every session.
+    TO_TIMESTAMP(EXTRACT(EPOCH FROM waits.since)) AT TIME ZONE 'UTC' AS waiting_since,
+    -- Mail can be dated in the future.
     CAST(
-        EXTRACT(EPOCH FROM CURRENT_TIMESTAMP AT TIME ZONE 'UTC' - waits.since) / 3600
-        AS DOUBLE PRECISION
+        GREATEST(
+            EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) - EXTRACT(EPOCH FROM waits.since), 0
+        ) / 3600 AS DOUBLE PRECISION
     ) AS hours
 FROM waits
 JOIN threads ON threads.id = waits.thread
