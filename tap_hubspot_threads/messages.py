@@ -20,16 +20,27 @@ from tap_hubspot_threads.progress import ThreadProgress
 from tap_hubspot_threads.reserve import DailyReserve
 from tap_hubspot_threads.seen import SeenIds
 from tap_hubspot_threads.slices import SETTLING
-from tap_hubspot_threads.sweeps import CLOSED_SINCE, MessageSweep
+from tap_hubspot_threads.sweeps import CLOSED_SINCE, KNOWN_ID, MessageSweep
+from tap_hubspot_threads.threadlist import ThreadList
 from tap_hubspot_threads.unserved import Unserved
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_hubspot_threads.histories import History
+    from tap_hubspot_threads.state import Bookmark
     from tap_hubspot_threads.tap import TapHubSpotThreads
 
     Row: t.TypeAlias = dict[str, t.Any]
+
+
+class _Changes(t.NamedTuple):
+    """The threads of an inbox with a message since its bookmark."""
+
+    inbox: str | None
+    bookmark: Bookmark
+    threads: ThreadList
+    settled_before: str
 
 
 class MessagesStream(ListingStream):
@@ -75,84 +86,98 @@ class MessagesStream(ListingStream):
     def passes(self) -> Iterator[tuple[str, Iterator[int]]]:
         self._requests_before = self.requests_sent  # those of `threads`
         due = [inbox for inbox in self.inboxes if self.is_sweep_due(inbox)]
-        for number, inbox in enumerate(self.inboxes):
-            if not self._is_over:
-                yield "changes", self._changes(inbox, self.inboxes[number:])
+        yield "changes", self._changes()
+        is_cut = self._reserve.is_reached
+        for inbox in due:
+            if not (self.is_refused or self._reserve.is_reached):
+                yield "sweep", self._sweep(inbox)
         if self._reserve.is_reached:
-            self._log_reserve(then=", then a sweep" if due else "")
-        for number, inbox in enumerate(due):
-            if not self._is_over:
-                yield "sweep", self._sweep(inbox, due[number:])
-                if self._reserve.is_reached:
-                    self._log_reserve()
+            then = "; a sweep is due after that" if is_cut and due else ""
+            self._log_reserve(then)
         self._report()
 
-    def _changes(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
+    def _changes(self) -> Iterator[int]:
         """Read the histories of the threads with a message since the bookmark."""
-        bookmark, unserved = self.bookmark_of(inbox), self._unserved[inbox]
+        changes = list(map(self._list_changes, self.inboxes))
+        for number, each in enumerate(changes):
+            left = sum(len(other.threads) for other in changes[number:])
+            self._begin(f"Messages of {Place(each.inbox).name}", left)
+            with self.refusal_postponed():
+                yield from self._read_changes(each)
+
+    def _list_changes(self, inbox: str | None) -> _Changes:
+        bookmark = self.bookmark_of(inbox)
         if bookmark.value is None:
             self._from_the_beginning.add(inbox)
         # A page of it is 500 requests for histories, so it need not be fast.
         listing = self.listing_of(Place(inbox), in_slices=False)
-        listed = self.filters.matching(listing.pages(self.since(bookmark)))
-        threads = itertools.chain(unserved.threads, listed)
-        self.progress.begin(
-            f"Messages of {Place(inbox).name}",
-            lambda: sum(map(self._count_changes, left)),
+        threads = self._listed(
+            itertools.chain(
+                self._unserved[inbox].threads,
+                self.filters.matching(listing.pages(self.since(bookmark))),
+            )
         )
-        with self.refusal_postponed():
-            for number, history in enumerate(self._histories(threads), start=1):
-                rows = self._write(history)
-                unserved.add(history)
-                self.progress.thread(rows)
-                if not unserved.pending:
-                    bookmark.advance(
-                        [timestamps.of(history.thread, TIMESTAMP)],
-                        settled_before=listing.settled_before,
-                        now=self.latest_bookmark,
-                    )
-                if inbox in self._from_the_beginning:
-                    # What was closed before the first run is read by the changes.
-                    self.state_of(inbox).setdefault(CLOSED_SINCE, self._settled)
-                if number % self.THREADS_PER_STATE == 0:
-                    self.write_state()
-                yield rows
-            if not self._reserve.is_reached:
-                unserved.finish(is_first_load=inbox in self._from_the_beginning)
-                bookmark.finish()
-            self.write_state()
+        return _Changes(inbox, bookmark, threads, listing.settled_before)
 
-    def _count_changes(self, inbox: str | None) -> int:
-        listing = self.listing_of(Place(inbox))
-        pages = listing.pages(self.since(self.bookmark_of(inbox)))
-        return sum(1 for _ in self.filters.matching(pages))
+    def _read_changes(self, changes: _Changes) -> Iterator[int]:
+        inbox, bookmark, threads, settled_before = changes
+        unserved = self._unserved[inbox]
+        is_first_load = inbox in self._from_the_beginning
+        if is_first_load and not self._reserve.is_reached:
+            # What was there before the first run is read by the changes.
+            self.state_of(inbox).setdefault(CLOSED_SINCE, self._settled)
+            self.state_of(inbox).setdefault(KNOWN_ID, threads.greatest_id)
 
-    def _sweep(self, inbox: str | None, left: list[str | None]) -> Iterator[int]:
+        def move(thread: Row) -> None:
+            moments = [timestamps.of(thread, TIMESTAMP)]
+            now = self.latest_bookmark
+            bookmark.advance(moments, settled_before=settled_before, now=now)
+
+        yield from self._read_all(threads, unserved, then=move)
+        if not self._reserve.is_reached:
+            unserved.finish(is_first_load=is_first_load)
+            bookmark.finish()
+        self.write_state()
+
+    def _sweep(self, inbox: str | None) -> Iterator[int]:
         """Read the histories in which something may have happened without a message."""
         sweep, unserved = self._sweep_of(inbox), self._unserved[inbox]
         with self.refusal_postponed():
             for is_trash in sweep.parts():
                 place = Place(inbox, is_trash)
-                self.progress.begin(
-                    f"Sweep of the messages of {place.name}",
-                    lambda: sum(map(self._count_sweep, left)),
-                )
-                threads = self._changed(sweep, place)
-                for number, history in enumerate(self._histories(threads), start=1):
-                    rows = self._write(history)
-                    unserved.add(history)
-                    self.progress.thread(rows)
-                    if not unserved.pending:
-                        sweep.note(history.thread)
-                    if number % self.THREADS_PER_STATE == 0:
-                        self.write_state()
-                    yield rows
+                threads = self._listed(self._changed(sweep, place))
+                self._begin(f"Sweep of the messages of {place.name}", len(threads))
+                yield from self._read_all(threads, unserved, then=sweep.note)
                 if self._reserve.is_reached:
                     break
                 unserved.finish(is_first_load=False)
             else:
                 sweep.finish()
         self.write_state()
+
+    def _read_all(
+        self, threads: ThreadList, unserved: Unserved, *, then: Callable[[Row], None]
+    ) -> Iterator[int]:
+        """Read and write histories, and call `then` with each thread that is done."""
+        for number, history in enumerate(self._histories(threads), start=1):
+            rows = self._write(history)
+            unserved.add(history)
+            if not unserved.pending:
+                then(history.thread)
+            self.progress.thread(rows)
+            if number % self.THREADS_PER_STATE == 0:
+                self.write_state()
+            yield rows
+
+    def _listed(self, threads: Iterator[Row]) -> ThreadList:
+        """List threads to the end, or until the reserve is reached."""
+        return ThreadList(
+            itertools.takewhile(lambda _: not self._reserve.is_reached, threads)
+        )
+
+    def _begin(self, name: str, threads: int) -> None:
+        if not self._reserve.is_reached:  # else the list may not be complete
+            self.progress.begin(name, threads)
 
     def _sweep_of(self, inbox: str | None) -> MessageSweep:
         return MessageSweep(
@@ -177,15 +202,7 @@ class MessagesStream(ListingStream):
             if not is_read and thread not in self._unserved[place.inbox]:
                 yield thread
 
-    def _count_sweep(self, inbox: str | None) -> int:
-        sweep, found = self._sweep_of(inbox), SeenIds()
-        return sum(
-            found.add(str(thread["id"]))
-            for is_trash in sweep.parts()
-            for thread in self._changed(sweep, Place(inbox, is_trash))
-        )
-
-    def _histories(self, threads: Iterator[Row]) -> Iterator[History]:
+    def _histories(self, threads: Iterable[Row]) -> Iterator[History]:
         """Yield the histories of threads, in their order, read side by side."""
 
         def calls() -> Iterator[Callable[[], History]]:
@@ -214,21 +231,11 @@ class MessagesStream(ListingStream):
         self.write_page(records, history.fetched_at)
         return len(records)
 
-    def _log_reserve(self, then: str = "") -> None:
-        """Say that the reserve is reached, what is left to do, and what comes then."""
-        to_come, rest = self.progress.to_come, ""
+    def _log_reserve(self, then: str) -> None:
+        to_come, requests = self.progress.to_come, None
         if to_come is not None:
-            rest = f"; {to_come:,} threads are to come"
             requests = to_come * self.requests_sent / self.progress.threads
-            days = self._reserve.days_for(requests)
-            if days is not None:
-                rest += f", about {days:.1f} days at this pace"
-        self.logger.warning(
-            "What is left of HubSpot's daily limit is reserved for others "
-            "(`daily_limit_reserve`)%s%s. The next run continues here",
-            rest,
-            then,
-        )
+        self._reserve.log(to_come, requests=requests, then=then)
 
     def _report(self) -> None:
         """Log what is special, and what the run has done."""
@@ -275,10 +282,6 @@ class MessagesStream(ListingStream):
         return HistoryReader(self.client, self.path, with_originals=with_originals)
 
     @property
-    def _is_over(self) -> bool:
-        return self.is_refused or self._reserve.is_reached
-
-    @property
     def _settled(self) -> str:
         """A few minutes before the run began, by the earlier of two clocks."""
         began = min(self.began, self.client.began or self.began)
@@ -288,6 +291,7 @@ class MessagesStream(ListingStream):
     def _reserve(self) -> DailyReserve:
         return DailyReserve(
             self.client,
+            self.logger,
             percent=float(self.config["daily_limit_reserve"]),
             # For requests that are on their way, and for actors.
             least=(self.AHEAD + 3) * self.pool.workers,

@@ -108,20 +108,20 @@ class ThreadProgress(Progress):
         """Start the first interval. `requests_sent` counts those of the stream."""
         super().__init__(logger, share_in_use=share_in_use, clock=clock)
         self._requests_sent = requests_sent
-        self._count: Callable[[], int] = int
-        self._total: int | None = None
-        self._threads_in_pass = 0
         self.threads = 0
+        self._threads_in_pass = 0
+        self._total: int | None = None
 
-    def begin(self, name: str, count: Callable[[], int]) -> None:
-        """Name what is read from now on, and how to count the threads to come."""
+    def begin(self, name: str, threads: int) -> None:
+        """Name what is read from now on, and how many threads that are."""
         self.begin_pass(name)
-        self._count, self._total, self._threads_in_pass = count, None, 0
+        self._total, self._threads_in_pass = threads, 0
+        self._logger.info("%s: threads to read: %s", name, f"{threads:,}")
 
     @property
     def to_come(self) -> int | None:
-        """How many threads are to come; None until they have been counted."""
-        if self._total is None:
+        """How many threads are to come; None if no thread has been read."""
+        if self._total is None or not self.threads:
             return None
         return max(0, self._total - self._threads_in_pass)
 
@@ -135,9 +135,7 @@ class ThreadProgress(Progress):
         if now - self._logged_at < self.INTERVAL:
             return
         elapsed, share = now - self._began, self._share_in_use()
-        if self._total is None:
-            self._total = self._threads_in_pass + self._count()
-        to_come = max(0, self._total - self._threads_in_pass)
+        to_come = self.to_come or 0
         self._logger.info(
             "%s: %s threads read, %s to come, about %s left; %.1f requests a second%s",
             self._pass,

@@ -31,8 +31,8 @@ if t.TYPE_CHECKING:
     Row: t.TypeAlias = dict[str, t.Any]
 
 CLOSED_SINCE = "closed_since"
+KNOWN_ID = "known_id"
 
-_KNOWN_ID = "known_id"
 _LAST = "last_sweep"
 _ARCHIVED = "archived"
 _SWEEP = "sweep"
@@ -80,21 +80,21 @@ class MessageSweep:
         self._is_trash_new = not (kept.get(_ARCHIVED) and self._last.get(_ARCHIVED))
         self._reads_all = self._is_first and follows_all
         self._closed_since = timestamps.of(kept, CLOSED_SINCE) or ""
-        self._known_id = _number(kept.get(_KNOWN_ID))
+        self._known_id = number_of(kept.get(KNOWN_ID))
         self._now = _usable(kept.get(_SWEEP), began, settled) or {
             _BEGAN: began,
             CLOSED_SINCE: settled,
-            _KNOWN_ID: 0,
+            KNOWN_ID: 0,
             _PART: 0,
             _AFTER: [],
         }
-        self._greatest_id: int = self._now[_KNOWN_ID]
+        self._greatest_id: int = self._now[KNOWN_ID]
 
     def parts(self) -> Iterator[bool]:
         """Yield whether each part that is left reads the trash."""
         for part in range(self._now[_PART], len(self.PARTS)):
             if part != self._now[_PART]:
-                self._now |= {_PART: part, _AFTER: [], _KNOWN_ID: self._greatest_id}
+                self._now |= {_PART: part, _AFTER: [], KNOWN_ID: self._greatest_id}
             if self._includes_trash or not self.PARTS[part]:
                 yield self.PARTS[part]
 
@@ -115,7 +115,7 @@ class MessageSweep:
         yield from map(self._meet, threads())
 
     def _meet(self, thread: Row) -> Row:
-        self._greatest_id = max(self._greatest_id, _number(thread["id"]) or 0)
+        self._greatest_id = max(self._greatest_id, number_of(thread["id"]) or 0)
         return thread
 
     def may_have_changed(self, thread: Row) -> bool:
@@ -125,7 +125,10 @@ class MessageSweep:
         """
         if thread.get("status") != "CLOSED" or self._reads_all:
             return True
-        if self._known_id is not None and (_number(thread["id"]) or 0) > self._known_id:
+        if (
+            self._known_id is not None
+            and (number_of(thread["id"]) or 0) > self._known_id
+        ):
             return True  # listed late, or imported with an old date
         if self._is_trash_new and thread.get("archived"):
             return True
@@ -146,7 +149,7 @@ class MessageSweep:
         """Note that the sweep is complete."""
         now = {
             CLOSED_SINCE: self._now[CLOSED_SINCE],
-            _KNOWN_ID: self._greatest_id,
+            KNOWN_ID: self._greatest_id,
             _ARCHIVED: self._includes_trash,
         }
         # The values of the sweep before this one, if there was one.
@@ -157,7 +160,7 @@ class MessageSweep:
         state.note_sweep(self._kept, began=self._now[_BEGAN], version=None)
 
 
-def _number(identity: object) -> int | None:
+def number_of(identity: object) -> int | None:
     """Return an ID as a number; None if it is none."""
     text = str(identity)
     is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
@@ -186,7 +189,7 @@ def _usable(now: object, began: str, settled: str) -> State | None:
         # The clock may have been ahead.
         _BEGAN: min(began_at, began),
         CLOSED_SINCE: min(closed_since, settled),
-        _KNOWN_ID: _number(now.get(_KNOWN_ID)) or 0,
+        KNOWN_ID: number_of(now.get(KNOWN_ID)) or 0,
         _PART: int(part),
         _AFTER: after,
     }

@@ -90,10 +90,8 @@ class Unserved:
         self._pending.append((thread, error))
         if not _is_gone(error):
             self.failed[str(thread["id"])] = error
-        # Those that are noted already prove nothing.
-        errors = [error for thread, error in self._pending if thread not in self]
-        failed = sum(not _is_gone(error) for error in errors)
-        if len(errors) >= self.MOST_GONE or failed >= self.MOST_FAILED:
+        failed = sum(not _is_gone(error) for error in self._new)
+        if len(self._new) >= self.MOST_GONE or failed >= self.MOST_FAILED:
             self._ask_again(error)
 
     def finish(self, *, is_first_load: bool) -> None:
@@ -102,9 +100,15 @@ class Unserved:
         Raises:
             HubSpotError: The error of the last history, if it is that of all histories.
         """
-        if self._pending and (self._served is not None or is_first_load):
+        is_in_doubt = self._new if is_first_load else self._served
+        if self._pending and is_in_doubt:
             self._ask_again(self._pending[-1][1])
         self._conclude(is_certain=False)
+
+    @property
+    def _new(self) -> list[HubSpotError]:
+        """The errors of threads that are not noted yet. The others prove nothing."""
+        return [error for thread, error in self._pending if thread not in self]
 
     def _ask_again(self, error: HubSpotError) -> None:
         if self._served is None or not self._read(self._served).rows:
