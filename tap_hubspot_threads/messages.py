@@ -79,7 +79,7 @@ class MessagesStream(ListingStream):
             if not self._is_over:
                 yield "changes", self._changes(inbox, self.inboxes[number:])
         if self._reserve.is_reached:
-            self._log_reserve(then=", then a sweep" if due else "")
+            self._log_reserve(then="; a sweep is due after that" if due else "")
         for number, inbox in enumerate(due):
             if not self._is_over:
                 yield "sweep", self._sweep(inbox, due[number:])
@@ -218,14 +218,14 @@ class MessagesStream(ListingStream):
         """Say that the reserve is reached, what is left to do, and what comes then."""
         to_come, rest = self.progress.to_come, ""
         if to_come is not None:
-            rest = f"; {to_come:,} threads are to come"
+            rest = f"; threads left to read: {to_come:,}"
             requests = to_come * self.requests_sent / self.progress.threads
             days = self._reserve.days_for(requests)
             if days is not None:
                 rest += f", about {days:.1f} days at this pace"
         self.logger.warning(
-            "What is left of HubSpot's daily limit is reserved for others "
-            "(`daily_limit_reserve`)%s%s. The next run continues here",
+            "The rest of HubSpot's daily limit is reserved (`daily_limit_reserve`), so "
+            "`messages` stops here, and the next run continues%s%s",
             rest,
             then,
         )

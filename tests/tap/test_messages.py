@@ -1166,12 +1166,24 @@ def test_the_warning_says_how_much_is_to_come(
     bookmark = bookmark_of(output.states[-1])
     left = sum(place >= bookmark for place in places.values())
     (to_come, days) = re.findall(
-        r"; (\d+) threads are to come, about ([\d.]+) d", line
+        r"; threads left to read: (\d+), about ([\d.]+) d", line
     )[0]
     # The bookmark is a few threads behind.
     assert left - BEHIND <= int(to_come) <= left
     assert 1.7 < float(days) < 2.3
-    assert line.endswith("The next run continues here")
+    assert "the next run continues" in line
+
+
+def test_a_short_run_names_the_sweep_that_is_left(tmp_path: Path) -> None:
+    """A run of a few seconds counts no threads, and no sweep has been completed."""
+    with FakeHubSpot(
+        Account(size=200), Contract(daily_limit=LIMIT), token=TOKEN
+    ) as hubspot:
+        output = run_until_the_reserve(tmp_path, hubspot, **SWEPT)
+    (line,) = of_reserve(output)
+    assert line.endswith("the next run continues; a sweep is due after that")
+    (due,) = re.findall(r"messages .* Complete: .*; next sweep (.*)", output.stderr)
+    assert due == "due in the next run"
 
 
 def test_the_sweep_leaves_the_reserve_as_well(tmp_path: Path) -> None:
@@ -1242,7 +1254,7 @@ def test_a_sweep_may_take_several_days(
     assert again <= window * (len(outputs) - 1) + len(account.archived_ids())
     (line, *_) = of_reserve(outputs[0])
     left = len(set().union(*asked[1:]) - set(asked[0]))
-    (to_come,) = map(int, re.findall(r"; (\d+) threads are to come", line))
+    (to_come,) = map(int, re.findall(r"; threads left to read: (\d+)", line))
     assert left <= to_come <= left + window
 
 
