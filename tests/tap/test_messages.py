@@ -1747,7 +1747,7 @@ def test_the_progress_tells_what_is_to_come(
     (end,) = [line for line in output.stderr.splitlines() if "Complete: " in line]
     rows = len(truth(account))
     requests = len(hubspot.requests)
-    assert f"{rows} rows written of {rows} read, with {requests} requests in" in end
+    assert f"read {rows} rows and wrote {rows}, with {requests} requests in" in end
     assert f"bookmark {bookmark_of(output.states[-1])}; next sweep due at" in end
 
 
