@@ -755,6 +755,10 @@ def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
     hubspot.faults.clear()
     assert output.code == 1
     assert len(hubspot.requests) == before + 1
+    (line,) = output.errors
+    assert "`--test` gives up early" in line
+    assert "max_retry_seconds" not in line
+    assert "resumes" not in line
 
 
 def test_a_test_says_that_it_succeeded(tmp_path: Path, hubspot: FakeHubSpot) -> None:
