@@ -59,6 +59,7 @@ class HubSpotClient:
             it had none. In whole seconds, of which this is the beginning.
         now: The same at the latest response that had one.
         retry_budget: Seconds that one request may take, tries included.
+        is_test: Whether this is `--test`, for which the budget is not a setting.
         limiter: Keeps all requests below HubSpot's limit.
         requests_sent: How many requests were answered, successfully or not, by the last
             part of their paths.
@@ -78,6 +79,7 @@ class HubSpotClient:
         self._url = str(config["api_url"]).rstrip("/")
         self._timeout = (self.CONNECT_TIMEOUT, config["request_timeout"])
         self.retry_budget = config["max_retry_seconds"]
+        self.is_test = False
         self._logger = logger
         self._session = _session(self._url, config["max_parallel_requests"])
         # Proxies and certificates.
@@ -122,7 +124,7 @@ class HubSpotClient:
 
     def _with_retries(self, request: requests.Request) -> Answer:
         attempt = backoff.on_exception(
-            lambda: retry.waits(self.retry_budget),
+            lambda: retry.waits(self.retry_budget, is_test=self.is_test),
             TransientError,
             jitter=None,  # the rules have their own
             on_backoff=self._report,

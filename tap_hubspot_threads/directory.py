@@ -103,7 +103,7 @@ class InboxesStream(FullTableStream):
 
 
 class ChannelsStream(FullTableStream):
-    """Kinds of channels, such as live chat or e-mail."""
+    """Kinds of channels, such as live chat or email."""
 
     name = "channels"
     endpoint = "channels"
@@ -111,7 +111,7 @@ class ChannelsStream(FullTableStream):
 
 
 class ChannelAccountsStream(FullTableStream):
-    """The account's own ends of channels, such as one e-mail address."""
+    """The account's own ends of channels, such as one email address."""
 
     name = "channel_accounts"
     endpoint = "channel-accounts"

@@ -101,11 +101,15 @@ class ListingStream(HubSpotStream):
         """Log what the run has done, and what comes next."""
         states = [self.state_of(inbox) for inbox in self.inboxes]
         hours = 0 if self.is_full_table else self.config["sweep_interval_hours"]
-        due = timestamps.shift(
-            min(map(state.sweep_began, states)), milliseconds=int(hours * 3_600_000)
-        )
+        if not hours:
+            due = "not scheduled"
+        elif any(map(self.is_sweep_due, self.inboxes)):
+            due = "due in the next run"
+        else:
+            began = min(map(state.sweep_began, states))
+            due = f"due at {timestamps.shift(began, milliseconds=int(hours * 3.6e6))}"
         self.progress.end(
             f"bookmark {', '.join(str(each.get(state.VALUE)) for each in states)}",
-            f"next sweep {f'due at {due}' if hours else 'not scheduled'}",
+            f"next sweep {due}",
             requests=self.requests_sent,
         )

@@ -87,7 +87,8 @@ class Progress:
     def end(self, *facts: str, requests: int) -> None:
         """Log what the stream has done. The facts end the line."""
         summary = (
-            f"{self._written:,} rows written of {self._read:,} read, with {requests:,} "
+            f"read {self._read:,} {'row' if self._read == 1 else 'rows'} and wrote "
+            f"{self._written:,}, with {requests:,} "
             f"{'request' if requests == 1 else 'requests'} in "
             f"{self._clock() - self._began:.1f} s"
         )

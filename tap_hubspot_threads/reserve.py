@@ -1,4 +1,4 @@
-"""The part of the account's daily limit that is left to others."""
+"""The part of the account's daily limit that is reserved for other apps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DailyReserve:
         percent: float,
         least: int,
     ) -> None:
-        """Take what is left to others, in percent of the limit and in requests."""
+        """Take what is reserved, in percent of the limit and in requests."""
         self._client = client
         self._logger = logger
         self._percent = percent

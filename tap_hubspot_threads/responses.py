@@ -28,7 +28,7 @@ RETRIED_STATUSES = frozenset({408, 423, 429, 477})
 _LONGEST_QUOTE = 300
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _ADDRESS = re.compile(r"\S+@\S+")
-"""An e-mail address, which can be part of an actor's ID."""
+"""An email address, which can be part of an actor's ID."""
 
 
 class Answer(t.NamedTuple):

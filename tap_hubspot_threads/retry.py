@@ -65,6 +65,7 @@ LONGEST_STEP = 60.0
 def waits(
     budget: float,
     *,
+    is_test: bool = False,
     draw: Callable[[float, float], float] = random.uniform,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[float, TransientError, None]:
@@ -75,6 +76,7 @@ def waits(
 
     Args:
         budget: Seconds that the request may take in all, tries included.
+        is_test: Whether this is `--test`, in which nothing is resumed.
         draw: Picks a number between two.
         clock: Seconds of a clock that never goes back.
 
@@ -92,18 +94,23 @@ def waits(
         spent = clock() - began
         left = budget - spent
         if left <= 0 or floor > left:
-            raise RetriesExhausted(_last_words(error, rule, tries, spent)) from error
+            words = _last_words(error, rule, tries, spent, is_test=is_test)
+            raise RetriesExhausted(words) from error
         step = min(rule.step * 2 ** (tries - 1), LONGEST_STEP)
         tries += 1
         error = yield min(floor + draw(0, step), left)
 
 
-def _last_words(error: TransientError, rule: Rule, tries: int, spent: float) -> str:
+def _last_words(
+    error: TransientError, rule: Rule, tries: int, spent: float, *, is_test: bool
+) -> str:
     message = f"{error}: {rule.meaning}. Gave up after {tries} tries"
     if spent >= 1:
         message += f" in {spent:.0f} s"
     if error.retry_after is not None:
         message += f"; HubSpot asks to wait {error.retry_after:.0f} s"
+    if is_test:
+        return f"{message}. `--test` gives up early; run it again later"
     message += ". Run again later: the next run resumes where this one stopped"
     if rule.floor < math.inf:
         message += "; or raise the setting `max_retry_seconds`"

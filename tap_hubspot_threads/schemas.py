@@ -59,7 +59,7 @@ THREAD: dict[str, t.Any] = th.PropertiesList(
         "assignedTo",
         th.StringType,
         description="Actor the thread is assigned to, such as A-2620022: A agent, "
-        "B bot, E e-mail, I integration, L AI agent, S system, V visitor.",
+        "B bot, E email, I integration, L AI agent, S system, V visitor.",
     ),
     th.Property(
         "associatedContactId",
@@ -75,13 +75,13 @@ THREAD: dict[str, t.Any] = th.PropertiesList(
         "originalChannelId",
         th.StringType,
         description="Channel the thread began on: 1000 live chat, 1001 Facebook "
-        "Messenger, 1002 e-mail, 1003 forms, 1007 WhatsApp; custom channels "
+        "Messenger, 1002 email, 1003 forms, 1007 WhatsApp; custom channels "
         "have others.",
     ),
     th.Property(
         "originalChannelAccountId",
         th.StringType,
-        description="Account of that channel, such as one e-mail address.",
+        description="Account of that channel, such as one email address.",
     ),
     th.Property(
         "spam",
@@ -183,7 +183,7 @@ CHANNEL_ACCOUNT: dict[str, t.Any] = th.PropertiesList(
             th.Property(
                 "value",
                 th.StringType,
-                description="The address itself, such as an e-mail address.",
+                description="The address itself, such as an email address.",
             ),
             additional_properties=False,
         ),
@@ -210,7 +210,7 @@ ACTOR: dict[str, t.Any] = th.PropertiesList(
     th.Property(
         "email",
         th.StringType,
-        description="E-mail address, of agents, visitors and e-mail actors only.",
+        description="Email address, of agents, visitors and email actors only.",
     ),
     th.Property("avatar", th.StringType, description="URL of a picture."),
 ).to_dict()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import sys
 import typing as t
 from functools import cached_property
@@ -71,10 +72,14 @@ class BaseTap(Tap):
     @classproperty
     def _env_var_config(cls) -> dict[str, t.Any]:  # noqa: N805
         # The SDK crashes on a number that is none, and leaves fractions as text. Read
-        # as text here, values are converted when the settings are checked.
+        # as text here, values are converted when the settings are checked. It also
+        # looks for a `.env` in all folders above its own, and lets it override the
+        # environment; a file that is always empty keeps it from that.
         names = cls.settings_schema()["properties"]
         as_text = {"properties": {name: {"type": "string"} for name in names}}
-        values = parse_environment_config(as_text, cls._env_var_prefix)
+        values = parse_environment_config(
+            as_text, cls._env_var_prefix, dotenv_path=os.devnull
+        )
         # An empty variable must not hide what a file says.
         return {name: value for name, value in values.items() if value.strip()}
 

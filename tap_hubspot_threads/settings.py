@@ -105,8 +105,8 @@ SETTINGS = th.PropertiesList(
         default=False,
         title="Emit ACTIVATE_VERSION messages",
         description="Whether a complete sweep, and a complete list of inboxes and the "
-        "like, ends with ACTIVATE_VERSION. A target that supports it then deletes what "
-        "HubSpot no longer has.",
+        "like, ends with ACTIVATE_VERSION. A target that supports it then marks or "
+        "deletes what HubSpot no longer has.",
     ),
     th.Property(
         "include_visitors",
@@ -114,7 +114,7 @@ SETTINGS = th.PropertiesList(
         default=False,
         title="Include visitors",
         description="Whether `actors` includes customers (IDs that begin with `V-` or "
-        "`E-`), with their names and e-mail addresses.",
+        "`E-`), with their names and email addresses.",
     ),
     th.Property(
         "include_messages",
@@ -130,22 +130,25 @@ SETTINGS = th.PropertiesList(
         default=False,
         title="Include original content",
         description="Whether to fetch the whole text of each message that HubSpot "
-        "lists truncated, with one more request for each.",
+        "lists truncated, with one more request for each. Has no effect without "
+        "`include_messages`.",
     ),
     th.Property(
         "daily_limit_reserve",
         th.NumberType(minimum=0, maximum=100),
         default=10,
         title="Reserve of the daily limit in percent",
-        description="How much of the account's daily limit of requests `messages` "
-        "leaves to others. If no more is left, it ends, and the next run goes on.",
+        description="Percent of the account's daily limit of requests that `messages` "
+        "reserves for other apps. When the rest is used up, `messages` stops, and the "
+        "next run continues.",
     ),
     th.Property(
         "inbox_ids",
         th.ArrayType(th.IntegerType(minimum=0, nullable=False)),
         title="Inboxes",
-        description="IDs of the inboxes to extract, such as [481939]. By default, all "
-        "are extracted. Each inbox has its own requests and its own bookmark.",
+        description="IDs of the inboxes whose threads to extract, such as [481939]. By "
+        "default, those of all inboxes. Each inbox has its own requests and its own "
+        "bookmark.",
     ),
     th.Property(
         "associated_contact_id",
@@ -172,8 +175,8 @@ SETTINGS = th.PropertiesList(
         th.NumberType(exclusive_minimum=0, maximum=3600),
         default=60,
         title="Request timeout in seconds",
-        description="How long to wait for HubSpot to send something before the request "
-        "is tried again.",
+        description="How many seconds to wait for HubSpot to send something before the "
+        "request is tried again.",
     ),
     th.Property(
         "max_retry_seconds",

@@ -105,6 +105,7 @@ class HubSpotStream(BaseStream):
     @override
     def dry_run(self, most: int) -> None:
         self.client.retry_budget = min(self.client.retry_budget, self.TEST_SECONDS)
+        self.client.is_test = True
         with WorkerPool(1) as pool:
             page = pool.submit(partial(self.fetch, self.first_params)).result()
         records = [self.reader.read(row) for row in page.rows[:most]]

@@ -110,7 +110,7 @@ class TapHubSpotThreads(BaseTap):
         missing: dict[str, HubSpotError] = {**refused, **self.unread}
         if missing:
             error = next(iter(missing.values()))
-            msg = f"Everything was written but {' and '.join(missing)}: {error}"
+            msg = f"The run continued without {' and '.join(missing)}: {error}"
             if refused:
                 msg += f"; or deselect {' and '.join(refused)} in the catalog"
             raise HubSpotError(msg)

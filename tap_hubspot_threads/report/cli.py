@@ -39,6 +39,10 @@ def main() -> None:
             publish(warehouse, dt.datetime.now(dt.UTC), arguments.html)
     except NothingToReport as problem:
         sys.exit(str(problem))
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"Cannot write {arguments.html}: {error.strerror}")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 
 from tap_hubspot_threads.report import formats
-from tap_hubspot_threads.report.metrics import Column
+from tap_hubspot_threads.report.metrics import NAMES, Column
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ if t.TYPE_CHECKING:
     from tap_hubspot_threads.report.metrics import Result
     from tap_hubspot_threads.report.warehouse import Warehouse
 
+WIDTH = 100
 MONTHS = 18
 BAR = 40
 """The longest bar, in columns."""
@@ -62,8 +64,7 @@ def lines(warehouse: Warehouse, report: Report) -> Iterator[str]:
             yield from _table(result, bar, columns)
     if report.left_out:
         yield ""
-    for each in report.left_out:
-        yield f"Left out: {each.metric.title}, because {each.reason}"
+        yield from _left_out(report)
 
 
 def _inboxes(warehouse: Warehouse) -> Iterator[str]:
@@ -92,6 +93,8 @@ def _months(warehouse: Warehouse) -> Iterator[str]:
     kinds = [Column("Begun in", "text"), Column("Threads", "count")]
     yield ""
     yield from _grid(kinds, months[:MONTHS][::-1], bar=1)
+    if len(months) > MONTHS:
+        yield f"... after {len(months) - MONTHS:,} others"
 
 
 def _table(result: Result, bar: str, columns: tuple[str, ...]) -> Iterator[str]:
@@ -112,6 +115,16 @@ def _table(result: Result, bar: str, columns: tuple[str, ...]) -> Iterator[str]:
         yield f"... after {more} others" if name == "week" else f"... and {more} more"
 
 
+def _left_out(report: Report) -> Iterator[str]:
+    titles: dict[str, list[str]] = {}
+    for each in report.left_out:
+        titles.setdefault(each.reason, []).append(each.metric.title)
+    for reason, which in titles.items():
+        metrics = "all metrics" if len(which) == len(NAMES) else ", ".join(which)
+        text = f"Left out: {metrics}, because {reason}"
+        yield from textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+
+
 def _grid(
     columns: Sequence[Column], rows: Sequence[Sequence[t.Any]], bar: int | None = None
 ) -> Iterator[str]:
@@ -127,7 +140,7 @@ def _grid(
         max(width + 2, 10) if column.is_number else width
         for width, column in zip(widths, columns, strict=True)
     ]
-    room = min(BAR, 99 - sum(widths) - 2 * len(widths))
+    room = min(BAR, WIDTH - 1 - sum(widths) - 2 * len(widths))
     drawn = [0.0 if bar is None else float(row[bar] or 0) for row in rows]
     most = max(drawn, default=0.0)
     yield _line(heads, columns, widths)

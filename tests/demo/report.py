@@ -92,7 +92,7 @@ def compare(warehouse: Warehouse, run: Run | None) -> None:
         raise Unequal("\n".join(lines))
     print(
         f"Equal: the table holds the {len(account):,} threads of the account in each "
-        f"of their {len(FIELDS)} fields, and nothing else"
+        f"of their {len(FIELDS)} fields"
     )
     names = [f"{len(truth[name]):,} {name.replace('_', ' ')}" for name in NAMES]
     print(f"Equal: {', '.join(names[:-1])} and {names[-1]}, in each of their fields")

@@ -64,7 +64,7 @@ def test_demo(project: Project) -> None:
     # Plus the newest thread of the first run, which lies in the overlap.
     brought = MESSAGES_A_DAY + NEW_THREADS_A_DAY + 1
     assert f"Day 1 of the account. Threads written: {brought}. " in second
-    # Seven without messages, another list, one for each history, three for more pages.
+    # Seven without messages, another list, one for each history, three for more actors.
     assert f"Requests to HubSpot: {7 + 1 + brought + 3}\n" in second
     for printed in (first, second):
         assert "\nEqual: the median first response of each inbox\n" in printed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -14,9 +16,12 @@ from tap_hubspot_threads.responses import RETRIED_STATUSES
 from tap_hubspot_threads.retry import LONGEST_STEP, RULES
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.support.bootstrap import ROOT
-from tests.support.harness import TOKEN, run_here, settings
+from tests.support.harness import TOKEN, run_here, run_tap, settings
 from tests.support.meltano_project import LOADERS
 from tests.support.readme import PAGES, TEXT, block
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMETERS = (
     "after",
@@ -89,6 +94,34 @@ def test_the_statuses_that_are_retried_are_told() -> None:
     assert RULES["429 SECONDLY"].floor == 1
     assert RULES["429"].floor == 10
     assert LONGEST_STEP == 60
+
+
+def test_the_fake_answers_as_the_readme_says(tmp_path: Path) -> None:
+    """The command prints the address, and the tap can be tried with the token."""
+    page = PAGES["README.md"]
+    [command] = re.findall(
+        r"`uv run python (-m tests\.fake_hubspot --port 8080)`", page
+    )
+    [url, token] = re.findall(
+        r"`api_url` to `(.+?)` and `access_token` to\s`(.+?)`", page
+    )[0]
+    # Port 8080 may be in use on this machine.
+    arguments = command.replace("8080", "0").split()
+    with subprocess.Popen(
+        [sys.executable, *arguments, "--size=3"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as fake:
+        try:
+            assert fake.stdout
+            printed = fake.stdout.readline().strip()
+            assert url.rpartition(":")[0] == printed.rpartition(":")[0]
+            output = run_tap(tmp_path, {"api_url": printed, "access_token": token})
+        finally:
+            fake.terminate()
+    assert output.code == 0, output.stderr
+    assert len(output.records) == 3
 
 
 def test_the_readme_is_short() -> None:
@@ -168,7 +201,10 @@ def test_the_requests_of_a_quiet_run(*, versions: bool) -> None:
 
 
 def test_the_requests_of_messages() -> None:
-    """A run with few changes sends one for each thread with a message, and one more."""
+    """A run with few changes sends one for each thread with a message, and one more.
+
+    Besides, it asks for the assignees, and for the new actors of up to ten threads.
+    """
     account = Account(size=300)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(hubspot.url, include_messages=True)
@@ -181,6 +217,7 @@ def test_the_requests_of_messages() -> None:
     # The newest thread of the first run lies in the overlap.
     assert hubspot.requests_by_endpoint["messages"] == 4
     assert hubspot.requests_by_endpoint["threads"] == 2
+    assert hubspot.requests_by_endpoint["actors"] == 2
     told = re.search(
         r"^\| `messages` \|.*\| ([^|]+) \|$", PAGES["README.md"], re.MULTILINE
     )

@@ -403,6 +403,24 @@ def test_console_fits(made: Made) -> None:
     assert "Left out" not in made.printed
 
 
+def test_older_months_are_counted(warehouse: Path, tmp_path: Path) -> None:
+    """The newest months are shown, and a line says how many came before."""
+    older = changed(
+        warehouse,
+        tmp_path,
+        "UPDATE hubspot.threads SET \"createdAt\" = TIMESTAMP '2020-01-01' "
+        "+ to_months(CAST(id AS BIGINT) % 25)",
+    )
+    [table] = re.findall(r"^Begun in.*?\n\n", older.printed, re.MULTILINE | re.DOTALL)
+    heading, *months, others = table.splitlines()[:-1]
+    assert heading.split() == ["Begun", "in", "Threads"]
+    assert [line.split()[0] for line in (months[0], months[-1])] == [
+        "2020-08",
+        "2022-01",
+    ]
+    assert others == "... after 7 others"
+
+
 def changed(warehouse: Path, folder: Path, *statements: str) -> Made:
     """Make the report of a copy of the file, after some statements."""
     path = folder / "changed.duckdb"
@@ -455,11 +473,22 @@ def test_what_cannot_be_shown(
 ) -> None:
     """A metric without its table, column or rows is left out, and a line says why."""
     changes = changed(warehouse, tmp_path, statement)
-    lines = re.findall(r"^Left out: .*$", changes.printed, re.MULTILINE)
-    assert all(line.endswith(f"because {reason}") for line in lines), lines
     html = changes.html.read_text(encoding="utf-8")
-    assert html.count(f": {reason}</li>") == len(lines) == count
+    titles = re.findall(rf"<li>(.*): {re.escape(reason)}</li>", html)
+    assert len(titles) == count
+    assert left_out_in(changes) == {
+        reason: "all metrics" if count == len(NAMES) else ", ".join(titles)
+    }
+    assert max(map(len, changes.printed.splitlines())) <= 100
     assert html.count("<svg") == html.count("<section") == len(NAMES) - count
+
+
+def left_out_in(made: Made) -> dict[str, str]:
+    """Return the metrics that a report leaves out, by the reason."""
+    text = made.printed.replace("\n  ", " ")  # a long line is continued like this
+    found = re.findall(r"^Left out: (.*?), because (.*)$", text, re.MULTILINE)
+    assert text.count("Left out: ") == len(found)
+    return {reason: metrics for metrics, reason in found}
 
 
 def test_names_are_optional(warehouse: Path, tmp_path: Path) -> None:
@@ -515,10 +544,11 @@ def test_columns_with_a_time_zone(warehouse: Path, made: Made, tmp_path: Path) -
 def test_columns_of_texts(warehouse: Path, made: Made, tmp_path: Path) -> None:
     """What needs no calculation is shown; for the rest, a line names the column."""
     texts = make(typed(warehouse, tmp_path, "VARCHAR"))
-    lines = re.findall(r"^Left out: .*$", texts.printed, re.MULTILINE)
-    assert 0 < len(lines) < len(NAMES)
-    for line in lines:
-        assert line.endswith(".createdAt is VARCHAR instead of TIMESTAMP"), line
+    left_out = left_out_in(texts)
+    assert left_out
+    assert "all metrics" not in left_out.values()
+    for reason in left_out:
+        assert reason.endswith(".createdAt is VARCHAR instead of TIMESTAMP"), reason
     for lines_of in (texts, made):
         assert lines_of.printed.splitlines()[1].startswith("Newest message: 2026-0")
     months = re.compile(r"^\d{4}-\d\d +\d+ █*$", re.MULTILINE)
@@ -557,9 +587,10 @@ def test_a_small_account(tmp_path: Path, size: int) -> None:
     duckdb_file.load(path, Account(size=size, now=NOW))
     small = make(path)
     html = small.html.read_text(encoding="utf-8")
-    left_out = small.printed.count("\nLeft out: ")
-    assert html.count("<svg") == len(NAMES) - left_out
-    assert small.printed.count("there is nothing to count yet") == left_out
+    left_out = left_out_in(small)
+    assert left_out.keys() <= {"there is nothing to count yet"}
+    metrics = [name for names in left_out.values() for name in names.split(", ")]
+    assert html.count("<svg") == len(NAMES) - len(metrics)
 
 
 def test_an_unknown_error_is_shown(warehouse: Path, tmp_path: Path) -> None:
@@ -569,9 +600,15 @@ def test_an_unknown_error_is_shown(warehouse: Path, tmp_path: Path) -> None:
         tmp_path,
         'ALTER TABLE hubspot.messages ALTER "createdBy" TYPE BLOB',
     )
-    lines = re.findall(r"^Left out: .*Error: .*$", wrong.printed, re.MULTILINE)
-    assert lines
-    assert wrong.html.read_text(encoding="utf-8").count("<section") == 12 - len(lines)
+    metrics = [
+        name
+        for reason, names in left_out_in(wrong).items()
+        if "Error: " in reason
+        for name in names.split(", ")
+    ]
+    assert metrics
+    html = wrong.html.read_text(encoding="utf-8")
+    assert html.count("<section") == len(NAMES) - len(metrics)
 
 
 def test_another_schema(account: Account, tmp_path: Path) -> None:
@@ -595,13 +632,16 @@ with duckdb.connect(sys.argv[1]) as connection:
 """
 
 
-def command(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str | Path, stdout: int = subprocess.PIPE, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "tap_hubspot_threads.report", *arguments],
         cwd=ROOT,
         env=os.environ | env,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         check=False,
@@ -656,6 +696,18 @@ def test_command(warehouse: Path, tmp_path: Path) -> None:
     failed = command(warehouse, "--html", tmp_path / "no" / "page.html")
     assert failed.returncode == 1
     assert "Cannot write " in failed.stderr
+
+
+def test_a_reader_that_has_seen_enough(warehouse: Path) -> None:
+    """A pipe that closes, such as that of `head`, is no error to report."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = command(warehouse, stdout=writing)
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("package", ["duckdb", "jinja2", "vl_convert"])

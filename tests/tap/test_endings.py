@@ -686,7 +686,23 @@ def test_a_slow_answer_is_no_timeout(hubspot: FakeHubSpot) -> None:
     assert len(hubspot.requests) == 4
 
 
-# The log level, and unexpected errors.
+# The closing line, the log level, and unexpected errors.
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        (1, "read 1 row and wrote 1, with 1 request in "),
+        (35, "read 35 rows and wrote 35, with 4 requests in "),
+    ],
+)
+def test_a_complete_run_counts_rows_and_requests(
+    tmp_path: Path, size: int, says: str
+) -> None:
+    """The closing line names what was read, what was written, and what it took."""
+    with FakeHubSpot(Account(size=size), token=TOKEN) as hubspot:
+        output = run_command_here(tmp_path, config(hubspot))
+    assert f"Complete: {says}" in output.stderr
 
 
 @pytest.mark.parametrize("name", ["403", "html", "a row without id"])

@@ -1402,6 +1402,18 @@ def test_the_warning_says_how_much_is_to_come(
     assert "`messages` stops here, and the next run continues;" in line
 
 
+def test_the_line_at_the_reserve_names_the_sweep_that_is_left(tmp_path: Path) -> None:
+    """No sweep has been completed."""
+    with FakeHubSpot(
+        Account(size=200), Contract(daily_limit=LIMIT), token=TOKEN
+    ) as hubspot:
+        output = run_until_the_reserve(tmp_path, hubspot, **SWEPT)
+    (line,) = of_reserve(output)
+    assert line.endswith("at this pace; a sweep is due after that")
+    (due,) = re.findall(r"messages .* Complete: .*; next sweep (.*)", output.stderr)
+    assert due == "due in the next run"
+
+
 def test_the_sweep_leaves_the_reserve_as_well(tmp_path: Path) -> None:
     """One that was cut is noted as complete only when the next run has ended it."""
     account = Account(size=60, shape=Shape(archived=0.5))
@@ -1963,7 +1975,7 @@ def test_the_progress_tells_what_is_to_come(
     (end,) = [line for line in output.stderr.splitlines() if "Complete: " in line]
     rows = len(truth(account))
     requests = len(hubspot.requests)
-    assert f"{rows} rows written of {rows} read, with {requests} requests in" in end
+    assert f"read {rows} rows and wrote {rows}, with {requests} requests in" in end
     assert f"bookmark {bookmark_of(output.states[-1])}; next sweep due at" in end
 
 

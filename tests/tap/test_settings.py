@@ -344,6 +344,25 @@ def test_an_empty_variable_does_not_hide_what_a_file_says(
     assert {request.param("limit") for request in hubspot.requests} == {"3"}
 
 
+def test_a_file_with_variables_is_left_to_meltano(
+    tmp_path: Path, hubspot: FakeHubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `.env` above the installed SDK, such as that of a clone, changes no setting."""
+    stray = tmp_path / ".env"
+    stray.write_text(
+        "TAP_HUBSPOT_THREADS_CLIENT_ID=x\nTAP_HUBSPOT_THREADS_PAGE_SIZE=4\n"
+    )
+    search = "singer_sdk.configuration._dict_config.find_dotenv"
+    monkeypatch.setattr(search, lambda: str(stray))
+    monkeypatch.setenv("TAP_HUBSPOT_THREADS_CLIENT_ID", "")
+    monkeypatch.setenv("TAP_HUBSPOT_THREADS_PAGE_SIZE", "3")
+    output = run_command_here(
+        tmp_path, settings(hubspot.url), "--config=ENV", catalog=select()
+    )
+    assert output.code == 0, output.stderr
+    assert {request.param("limit") for request in hubspot.requests} == {"3"}
+
+
 def test_the_environment_is_only_read_when_asked(
     tmp_path: Path, hubspot: FakeHubSpot
 ) -> None:
@@ -736,6 +755,10 @@ def test_a_test_gives_up_soon(tmp_path: Path, hubspot: FakeHubSpot) -> None:
     hubspot.faults.clear()
     assert output.code == 1
     assert len(hubspot.requests) == before + 1
+    (line,) = output.errors
+    assert "`--test` gives up early" in line
+    assert "max_retry_seconds" not in line
+    assert "resumes" not in line
 
 
 def test_a_test_says_that_it_succeeded(tmp_path: Path, hubspot: FakeHubSpot) -> None:
