@@ -16,6 +16,7 @@ import typing as t
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -200,8 +201,11 @@ class Machine(RuleBasedStateMachine):
         self.account.clock.advance(seconds=2)
         if lost_at is not None:
             numbers = itertools.count(1)
+            # On a later page, an empty answer is the end.
             self.hubspot.faults.add(
-                lost, when=lambda _: next(numbers) == lost_at, on="messages"
+                lost,
+                when=lambda s: not s.param("after") and next(numbers) == lost_at,
+                on="messages",
             )
         self.run(state, meanwhile=meanwhile, kill_at=kill_at, fault_at=fault_at)
         self.hubspot.faults.clear()
@@ -572,5 +576,6 @@ def test_a_planted_defect_is_found(
         derandomize=False,
         report_multiple_bugs=False,
     )
-    with pytest.raises(AssertionError):
+    # With several readers, the same history may pass a second time.
+    with pytest.raises((AssertionError, FlakyFailure)):
         run_state_machine_as_test(Machine, settings=quick)
