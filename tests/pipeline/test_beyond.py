@@ -1,24 +1,31 @@
-"""What is known not to work beyond the project's bounds. Only `--beyond` runs this.
-
-Each test fails as expected. When one passes, the bound that it names can be lifted.
-"""
+"""What `--beyond` tests and says, and what is known not to work beyond the bounds."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.contract.running import MODE
 from tests.demo.truth import rows_of
 from tests.fake_hubspot import Account, FakeHubSpot
+from tests.support.beyond import PROPERTY
+from tests.support.bootstrap import ROOT
 from tests.support.harness import TOKEN, run_here, select, settings
+from tests.support.private_names import NAMES
 
-pytestmark = pytest.mark.skipif(
+if t.TYPE_CHECKING:
+    from tests.support.meltano_project import Project
+
+beyond_the_bounds = pytest.mark.skipif(
     os.environ.get("TESTED_WITH") != "beyond", reason="it is beyond the bounds"
 )
 
@@ -33,8 +40,77 @@ rows = {
 }
 print(json.dumps({table: [row[0] for row in rows[table]] for table in rows}))
 """
+VERSIONS = """
+import sys
+from importlib.metadata import version
+print(*(f"{name} {version(name)}" for name in sys.argv[1:]), sep="\\n")
+"""
+FAILING = """
+from tests.support.private_names import NAMES
+
+def test_that_fails(record_property):
+    NAMES["tap_base.Tap._handle_termination"] = "(self)"
+    record_property("loader", "target-some 1.2.3")
+    assert False
+"""
 
 
+@beyond_the_bounds
+@pytest.mark.xdist_group("meltano")
+def test_meltano_runs_the_newest(
+    installed: Project, record_property: t.Callable[[str, str], None]
+) -> None:
+    """Meltano installs the SDK that is tested, and all loaders but one without a pin.
+
+    The versions of the loaders go to the end of the run.
+    """
+    plugins = yaml.safe_load((installed.root / "meltano.yml").read_text())["plugins"]
+    urls = {each["name"]: each.get("pip_url", "") for each in plugins["loaders"]}
+    # What is newer than its pins is known to lose rows, see below.
+    assert [name for name, url in urls.items() if "==" in url] == ["target-duckdb"]
+    found = versions_in(installed, "extractors/tap-hubspot-threads", "singer-sdk")
+    assert found == [f"singer-sdk {version('singer-sdk')}"]
+    for name, url in urls.items():
+        distributions = re.findall(r"(?:^|(?<= ))[\w-]+", url)
+        if distributions:
+            for each in versions_in(installed, f"loaders/{name}", *distributions):
+                record_property(PROPERTY, each)
+
+
+def versions_in(project: Project, plugin: str, *distributions: str) -> list[str]:
+    """Return the names and versions of some distributions that a plugin has."""
+    python = project.root / ".meltano" / plugin / "venv" / "bin" / "python"
+    command = [str(python), "-c", VERSIONS, *distributions]
+    return subprocess.check_output(command, text=True).splitlines()
+
+
+def test_a_run_that_fails_says_what_was_tested(tmp_path: Path) -> None:
+    """The end of every run has the versions, and the private names that have moved."""
+    failing = tmp_path / "test_failing.py"
+    failing.write_text(FAILING)
+    # The first test is only there for the conftest.
+    tests = ["tests/unit/test_ordering.py", str(failing), "-k", "that_fails"]
+    options = ["-n0", f"--rootdir={ROOT}", f"-c{ROOT / 'pyproject.toml'}", *MODE]
+    kept = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *tests],
+        cwd=ROOT,
+        env=kept | {"TESTED_WITH": "beyond"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    _, _, end = done.stdout.partition("Beyond the bounds")
+    tested, loaders, moved, name, *_ = end.splitlines()[1:]
+    assert f"singer-sdk {version('singer-sdk')}, " in tested
+    assert f"Meltano {version('meltano')} " in tested
+    assert loaders == "Loaders: target-some 1.2.3."
+    assert moved == f"1 of {len(NAMES)} private names of singer-sdk have moved:"
+    assert name.startswith("HAS MOVED    singer_sdk.tap_base.Tap._handle_termination: ")
+
+
+@beyond_the_bounds
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
