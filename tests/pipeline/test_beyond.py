@@ -33,7 +33,6 @@ STREAMS = ("threads", "inboxes", "channels")
 READ = """
 import duckdb, json, sys
 warehouse = duckdb.connect(sys.argv[1], read_only=True)
-print(duckdb.__version__, file=sys.stderr)
 rows = {
     table: warehouse.execute(f"SELECT id FROM hubspot.{table}").fetchall()
     for table in sys.argv[2:]
@@ -43,7 +42,7 @@ print(json.dumps({table: [row[0] for row in rows[table]] for table in rows}))
 VERSIONS = """
 import sys
 from importlib.metadata import version
-print(*(f"{name} {version(name)}" for name in sys.argv[1:]), sep="\\n")
+print(*(f"{name} {version(name)}" for name in sys.argv[1:]), sep=" with ")
 """
 FAILING = """
 from tests.support.private_names import NAMES
@@ -68,20 +67,20 @@ def test_meltano_runs_the_newest(
     urls = {each["name"]: each.get("pip_url", "") for each in plugins["loaders"]}
     # What is newer than its pins is known to lose rows, see below.
     assert [name for name, url in urls.items() if "==" in url] == ["target-duckdb"]
-    found = versions_in(installed, "extractors/tap-hubspot-threads", "singer-sdk")
-    assert found == [f"singer-sdk {version('singer-sdk')}"]
+    folder = installed.root / ".meltano"
+    tap = folder / "extractors" / "tap-hubspot-threads" / "venv"
+    assert versions_in(tap, "singer-sdk") == f"singer-sdk {version('singer-sdk')}"
     for name, url in urls.items():
         distributions = re.findall(r"(?:^|(?<= ))[\w-]+", url)
         if distributions:
-            for each in versions_in(installed, f"loaders/{name}", *distributions):
-                record_property(PROPERTY, each)
+            loader = folder / "loaders" / name / "venv"
+            record_property(PROPERTY, versions_in(loader, *distributions))
 
 
-def versions_in(project: Project, plugin: str, *distributions: str) -> list[str]:
-    """Return the names and versions of some distributions that a plugin has."""
-    python = project.root / ".meltano" / plugin / "venv" / "bin" / "python"
-    command = [str(python), "-c", VERSIONS, *distributions]
-    return subprocess.check_output(command, text=True).splitlines()
+def versions_in(venv: Path, *distributions: str) -> str:
+    """Return the names and versions of some distributions in an environment."""
+    command = [str(venv / "bin" / "python"), "-c", VERSIONS, *distributions]
+    return subprocess.check_output(command, text=True).strip()
 
 
 def test_a_run_that_fails_says_what_was_tested(tmp_path: Path) -> None:
@@ -118,13 +117,16 @@ def test_a_run_that_fails_says_what_was_tested(tmp_path: Path) -> None:
     "batch. If this passes, lift the bounds of both in meltano.yml, the lock file, "
     "tests/demo/pyproject.toml and README.md",
 )
-def test_the_newest_duckdb_holds_every_row(tmp_path: Path) -> None:
+def test_the_newest_duckdb_holds_every_row(
+    tmp_path: Path, record_property: t.Callable[[str, str], None]
+) -> None:
     """The newest loader with the newest DuckDB writes every row of each stream."""
     account = Account(size=50)
     with FakeHubSpot(account, token=TOKEN) as hubspot:
         config = settings(hubspot.url, sweep_interval_hours=1)
         output = run_here(config, catalog=select(streams=STREAMS))
     loaded = load_with_newest_duckdb(tmp_path, output.messages)
+    record_property(PROPERTY, versions_in(tmp_path / "venv", "target-duckdb", "duckdb"))
     missing = {
         stream: {row["id"] for row in rows_of(account, stream)} - set(loaded[stream])
         for stream in STREAMS

@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
     import pytest
 
 PROPERTY = "loader"
-"""The property of a test's report that has the name and version of a loader."""
+"""The property of a test's report that has the versions of a loader, as text."""
 
 
 def print_summary(terminal: pytest.TerminalReporter) -> None:
