@@ -20,7 +20,6 @@ from tests.fake_hubspot import Account, FakeHubSpot
 from tests.support.beyond import PROPERTY
 from tests.support.bootstrap import ROOT
 from tests.support.harness import TOKEN, run_here, select, settings
-from tests.support.private_names import NAMES
 
 if t.TYPE_CHECKING:
     from tests.support.meltano_project import Project
@@ -48,6 +47,7 @@ FAILING = """
 from tests.support.private_names import NAMES
 
 def test_that_fails(record_property):
+    NAMES.clear()
     NAMES["tap_base.Tap._handle_termination"] = "(self)"
     record_property("loader", "target-some 1.2.3")
     assert False
@@ -105,7 +105,7 @@ def test_a_run_that_fails_says_what_was_tested(tmp_path: Path) -> None:
     assert f"singer-sdk {version('singer-sdk')}, " in tested
     assert f"Meltano {version('meltano')} " in tested
     assert loaders == "Loaders: target-some 1.2.3."
-    assert moved == f"1 of {len(NAMES)} private names of singer-sdk have moved:"
+    assert moved == "1 of 1 private names of singer-sdk have moved:"
     assert name.startswith("HAS MOVED    singer_sdk.tap_base.Tap._handle_termination: ")
 
 
