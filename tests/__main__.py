@@ -7,6 +7,7 @@ the tap with Meltano.
 With ``--beyond``, everything is tested with the newest singer-sdk and Meltano,
 pre-releases included, and the newest loaders, whatever the project allows. A line for
 each private name of singer-sdk that the tap uses comes first, and says if it has moved.
+The versions come last, once more with the names that have moved.
 """
 
 from __future__ import annotations

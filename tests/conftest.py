@@ -18,6 +18,7 @@ from hypothesis import settings
 from tap_hubspot_threads.concurrency import WorkerPool
 from tap_hubspot_threads.streams import HubSpotStream
 from tests.contract import summary
+from tests.support import beyond
 from tests.support.harness import StillClock
 from tests.support.meltano_project import Project
 
@@ -35,9 +36,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests read of an account: only this conftest is always loaded."""
+    """Print what tests read of an account, and what was tested beyond the bounds.
+
+    It is here because only this conftest is always loaded.
+    """
     summary.print_readings(terminalreporter)
+    beyond.print_summary(terminalreporter)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,8 +17,8 @@ from tap_hubspot_threads.report.metrics import NAMES
 from tests.demo.account import INBOXES, MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
 from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
-from tests.support.bootstrap import ROOT
 from tests.support.meltano_project import (
+    as_copied,
     environment,
     in_csv,
     in_duckdb,
@@ -242,8 +242,7 @@ def _let_time_pass(account: Account) -> None:
 
 def test_project_file_is_left_alone(project: Project) -> None:
     """No run changes meltano.yml."""
-    before = (ROOT / "meltano.yml").read_bytes()
-    assert (project.root / "meltano.yml").read_bytes() == before
+    assert (project.root / "meltano.yml").read_bytes() == as_copied("meltano.yml")
 
 
 def test_settings_are_asked_for(project: Project) -> None:

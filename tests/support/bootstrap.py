@@ -160,7 +160,8 @@ class _Environment:
         """Return a hash of everything it is made from, including the interpreter."""
         files = [PINS, ROOT / "pyproject.toml"]
         if self.extreme:
-            files += sorted(ROOT.glob("tap_hubspot_threads/*.py"))
+            package = (ROOT / "tap_hubspot_threads").rglob("*.*")
+            files += sorted(file for file in package if file.suffix != ".pyc")
         parts = [file.read_bytes() for file in files]
         parts.append(f"{sys.version_info[:2]} {self.folder}".encode())
         if self.extreme == "beyond":  # what is newest changes without a change here

@@ -57,6 +57,14 @@ PARTS = (
     "plugins",
     "pyproject.toml",
 )
+_LIFTED = {
+    "pyproject.toml": (
+        rb'(?<="singer-sdk\[msgspec\]).+(?=",)',
+        f"=={version('singer-sdk')}".encode(),
+    ),
+    "meltano.yml": (rb"(?<=pip_url: )([\w-]+)==[\d.]+$", rb"\1"),
+}
+"""Bounds in files, and what replaces them to test beyond the bounds."""
 
 
 @dataclasses.dataclass
@@ -80,9 +88,7 @@ class Project:
                 ignore = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(source, root / part, ignore=ignore)
             else:
-                shutil.copy(source, root / part)
-        if os.environ.get("TESTED_WITH") == "beyond":
-            _lift_bounds(root)
+                (root / part).write_bytes(as_copied(part))
         project = cls(root)
         installed = project.meltano("install", *PLUGINS)
         assert installed.returncode == 0, installed.stdout
@@ -149,26 +155,19 @@ class Project:
         ).stdout.decode()
 
 
-def _lift_bounds(root: Path) -> None:
-    """Let the tap be installed with the SDK of this process, and the newest loaders.
+def as_copied(name: str) -> bytes:
+    """Return a file of this project as it is in the copy before any run.
 
-    The DuckDB loader keeps its versions: the newest is known to lose rows, as
-    ``tests/pipeline/test_beyond.py`` shows.
+    With `--beyond`, the tap can then be installed with the SDK of this process, and the
+    loaders have no pins. The DuckDB loader keeps its versions: the newest is known to
+    lose rows, as ``tests/pipeline/test_beyond.py`` shows.
     """
-    for name, pattern, replacement in (
-        (
-            "pyproject.toml",
-            r'(?<="singer-sdk\[msgspec\]).+(?=",)',
-            f"=={version('singer-sdk')}",
-        ),
-        ("meltano.yml", r"(?<=pip_url: )([\w-]+)==[\d.]+$", r"\1"),
-    ):
-        path = root / name
-        text, count = re.subn(
-            pattern, replacement, path.read_text(), flags=re.MULTILINE
-        )
-        assert count, name
-        path.write_text(text)
+    content = (ROOT / name).read_bytes()
+    if name not in _LIFTED or os.environ.get("TESTED_WITH") != "beyond":
+        return content
+    content, count = re.subn(*_LIFTED[name], content, flags=re.MULTILINE)
+    assert count, name
+    return content
 
 
 def environment() -> dict[str, str]:
