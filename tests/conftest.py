@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
 import re
 import secrets
 import tempfile
 import typing as t
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +41,20 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests read of an account: only this conftest is always loaded."""
     summary.print_readings(terminalreporter)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_versions() -> Iterator[None]:
+    """Read the metadata of a package once, and not in each run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "version", functools.cache(metadata.version))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
