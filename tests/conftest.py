@@ -43,10 +43,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     summary.print_readings(terminalreporter)
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
     """Spare the garbage collector the modules and tests, which stay to the end."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +60,15 @@ def known_versions() -> Iterator[None]:
     """Read the metadata of a package once, and not in each run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metadata, "version", functools.cache(metadata.version))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modules_stay_frozen() -> Iterator[None]:
+    """Keep a command in this process from undoing what this process has frozen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        patch.setattr(gc, "freeze", lambda: None)
         yield
 
 
