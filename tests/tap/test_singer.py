@@ -49,10 +49,11 @@ class Checker:
         uvx, *options = shlex.split(example.partition("|")[2])
         self.command = [str(Path(sys.executable).with_name(uvx)), "--quiet", *options]
         self.folder = folder
+        self.env = clean_environment()
 
     def __call__(self, messages: str) -> subprocess.CompletedProcess[str]:
         """Run it until it ends."""
-        return subprocess.run(
+        done = subprocess.run(
             self.command,
             cwd=self.folder,  # where it creates a folder
             input=messages,
@@ -60,15 +61,18 @@ class Checker:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            env=clean_environment(),
+            env=self.env,
             check=False,
         )
+        # It is installed now. Otherwise, uv asks the index about each package again.
+        self.env["UV_OFFLINE"] = "1"
+        return done
 
 
-@pytest.fixture
-def checker(tmp_path: Path) -> Checker:
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
     """Return Singer's checker."""
-    return Checker(tmp_path)
+    return Checker(tmp_path_factory.mktemp("checker"))
 
 
 @pytest.fixture(scope="module")
