@@ -140,7 +140,9 @@ def test_what_is_not_valid_is_found(
 ) -> None:
     """The checker rejects invalid messages."""
     messages = run_here(settings(hubspot.url)).messages
-    assert checker(lines(damage(messages))).returncode != 0
+    done = checker(lines(damage(messages)))
+    assert "Checking stdin" in done.stdout, "it was not started"
+    assert done.returncode != 0
 
 
 def _record(messages: list[Message], **fields: t.Any) -> Message:
