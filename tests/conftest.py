@@ -108,7 +108,8 @@ def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Make a copy of this project with its plugins installed.
 
-    Tests that use it are in the group "meltano", so that only one process makes it.
+    Tests that use it are in the groups "meltano" and "loaders", so that at most two
+    processes make one.
     """
     return Project.make(tmp_path_factory.mktemp("project"))
 

@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SHAPE = Shape.awkward(tie_size=20)
 OVERLAP = dt.timedelta(minutes=5)

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 LARGE_INBOX = "5000000021"
 LARGE_ACCOUNT = "7021198932"

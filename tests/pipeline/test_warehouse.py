@@ -25,7 +25,7 @@ from tests.support.meltano_project import in_postgres
 if t.TYPE_CHECKING:
     from tests.support.meltano_project import Project
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SIZE = 2_000
 

@@ -30,7 +30,7 @@ from tests.support.harness import (
 if t.TYPE_CHECKING:
     from tests.support.harness import Message
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("checker")
 
 CASES: dict[str, dict[str, t.Any]] = {
     "plain": {"emit_activate_version_messages": True},
