@@ -56,10 +56,15 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def known_versions() -> Iterator[None]:
-    """Read the metadata of a package once, and not in each run in this process."""
+def known_packages() -> Iterator[None]:
+    """Read the metadata of packages once, and not in each run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metadata, "version", functools.cache(metadata.version))
+        patch.setattr(
+            "singer_sdk.batch.entry_points",
+            functools.cache(metadata.entry_points),
+            raising=False,
+        )
         yield
 
 
