@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
 import re
 import secrets
 import tempfile
 import typing as t
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +49,40 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     beyond.print_summary(terminalreporter)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Spare the garbage collector the modules and tests, which stay to the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_packages() -> Iterator[None]:
+    """Read the metadata of packages once, and not in each run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "version", functools.cache(metadata.version))
+        patch.setattr(
+            "singer_sdk.batch.entry_points",
+            functools.cache(metadata.entry_points),
+            raising=False,
+        )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modules_stay_frozen() -> Iterator[None]:
+    """Keep a command in this process from undoing what this process has frozen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        patch.setattr(gc, "freeze", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_pause() -> Iterator[None]:
     """Remove what only waits: the fake's index has no lag."""
@@ -82,7 +119,8 @@ def report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Make a copy of this project with its plugins installed.
 
-    Tests that use it are in the group "meltano", so that only one process makes it.
+    Tests that use it are in the groups "meltano" and "loaders", so that at most two
+    processes make one.
     """
     return Project.make(tmp_path_factory.mktemp("project"))
 

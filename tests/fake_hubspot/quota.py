@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from .errors import RefusalError, rate_limited
@@ -21,7 +21,7 @@ class Quota:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """Count by a clock."""
         self._monotonic = monotonic
-        self._served: deque[float] = deque()
+        self._served: list[float] = []
         self._window_began = float("-inf")
         self._today = 0
 
@@ -29,7 +29,7 @@ class Quota:
         """Count a request that is served, or give its refusal."""
         now = self._monotonic()
         self._forget(now, contract)
-        lately = sum(1 for at in self._served if at > now - 1)
+        lately = len(self._served) - bisect_right(self._served, now - 1)
         if contract.daily_limit and self._left(contract) <= 0:
             return rate_limited("DAILY", "You have reached your daily limit.")
         if contract.quota and self._used(now, contract) >= contract.quota:
@@ -77,9 +77,8 @@ class Quota:
             return len(self._served)
         if now - self._window_began >= contract.quota_window_seconds:
             return 0
-        return sum(1 for at in self._served if at >= self._window_began)
+        return len(self._served) - bisect_left(self._served, self._window_began)
 
     def _forget(self, now: float, contract: Contract) -> None:
         kept = max(contract.quota_window_seconds, 1.0)
-        while self._served and self._served[0] <= now - kept:
-            self._served.popleft()
+        del self._served[: bisect_right(self._served, now - kept)]

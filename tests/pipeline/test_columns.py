@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SCHEMA = "columns"
 

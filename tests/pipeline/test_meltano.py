@@ -17,11 +17,11 @@ from tap_hubspot_threads.report.metrics import NAMES
 from tests.demo.account import INBOXES, MESSAGES_A_DAY, NEW_THREADS_A_DAY, SIZE
 from tests.demo.truth import CUSTOMERS, FIELDS_OF, differences, rows_of, written
 from tests.fake_hubspot import TOKEN, Account, FakeHubSpot, Shape
+from tests.support.duckdb_file import in_duckdb
 from tests.support.meltano_project import (
     as_copied,
     environment,
     in_csv,
-    in_duckdb,
     in_jsonl,
     in_postgres,
     newest,
@@ -195,7 +195,7 @@ def test_every_loader_holds_the_same_rows(
             assert f"{len(account):,} threads in hubspot.threads of loaded" in log
             for stream in FIELDS_OF:
                 for loader, loaded in (
-                    ("target-duckdb", in_duckdb(project, warehouse, stream=stream)),
+                    ("target-duckdb", in_duckdb(warehouse, stream=stream)),
                     ("target-postgres", in_postgres(postgres, stream=stream)),
                     ("target-jsonl", in_jsonl(files / f"{stream}.jsonl")),
                     ("target-csv", in_csv(files, stream=stream)),

@@ -27,8 +27,9 @@ from tests.demo.truth import (
 from tests.fake_hubspot import Account, FakeHubSpot, Shape
 from tests.support import readme
 from tests.support.databases import Databases
+from tests.support.duckdb_file import in_duckdb
 from tests.support.harness import TOKEN, Output, run_here, settings
-from tests.support.meltano_project import in_duckdb, in_postgres
+from tests.support.meltano_project import in_postgres
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,7 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SHAPE = Shape.awkward(tie_size=20)
 OVERLAP = dt.timedelta(minutes=5)
@@ -48,7 +49,7 @@ class Tables(Databases):
 
     def differences(self, expected: list[Row]) -> list[str]:
         """Describe how the messages differ from those of the account."""
-        in_file = in_duckdb(self.project, self.warehouse, self.schema, "messages")
+        in_file = in_duckdb(self.warehouse, self.schema, "messages")
         in_database = in_postgres(self.postgres, self.schema, "messages")
         return [
             *differences(without_empty(expected), in_file, "messages"),

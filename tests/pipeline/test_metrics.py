@@ -32,7 +32,7 @@ from tests.support.metrics_truth import Truth
 if t.TYPE_CHECKING:
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 EACH_METRIC = pytest.mark.parametrize("metric", FILES)
 

@@ -10,8 +10,9 @@ import yaml
 
 from tests.demo.truth import FIELDS_OF, NAMES, differences, rows_of
 from tests.fake_hubspot import Account, FakeHubSpot, Shape
+from tests.support.duckdb_file import in_duckdb
 from tests.support.harness import TOKEN, Output, run_here, settings
-from tests.support.meltano_project import LOADERS, in_duckdb, in_postgres
+from tests.support.meltano_project import LOADERS, in_postgres
 from tests.support.readme import block
 
 if t.TYPE_CHECKING:
@@ -19,7 +20,7 @@ if t.TYPE_CHECKING:
 
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 LARGE_INBOX = "5000000021"
 LARGE_ACCOUNT = "7021198932"
@@ -101,7 +102,7 @@ def test_tables_of_names(
                 # Only complete lists have versions, and actors have no list.
                 deletes = versions and stream != "actors"
                 for expected, found in (
-                    (kept, in_duckdb(project, warehouse, schema, stream)),
+                    (kept, in_duckdb(warehouse, schema, stream)),
                     (
                         now[stream].values() if deletes else kept,
                         in_postgres(postgres, schema, stream),
@@ -133,7 +134,7 @@ def test_duckdb_needs_metadata_columns(project: Project, tmp_path: Path) -> None
             "add_metadata_columns": metadata,
         }
         project.load("target-duckdb", config, messages)
-        loaded = in_duckdb(project, warehouse, stream="channels")
+        loaded = in_duckdb(warehouse, stream="channels")
         expected = truth if metadata else truth[1:]
         assert list(differences(expected, loaded, "channels")) == []
 

@@ -24,7 +24,7 @@ from tests.support.harness import TOKEN, run_here, select, settings
 if t.TYPE_CHECKING:
     from tests.support.meltano_project import Project, Row
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SCHEMA = "queries"
 HOURS_AGO = (30, 20, 1)

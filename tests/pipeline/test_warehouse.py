@@ -18,13 +18,14 @@ import pytest
 from tests.demo.truth import differences
 from tests.fake_hubspot import Account, FakeHubSpot
 from tests.support import readme
+from tests.support.duckdb_file import in_duckdb
 from tests.support.harness import TOKEN, run_here, settings
-from tests.support.meltano_project import in_duckdb, in_postgres
+from tests.support.meltano_project import in_postgres
 
 if t.TYPE_CHECKING:
     from tests.support.meltano_project import Project
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("loaders")
 
 SIZE = 2_000
 
@@ -80,7 +81,7 @@ def test_a_sweep_makes_the_tables_equal_to_the_account(
     # Without ACTIVATE_VERSION, the tables do not learn that a thread is gone.
     gone = {f"thread {thread} is not in the account" for thread in purged}
     for loaded in (
-        in_duckdb(project, warehouse, schema="swept"),
+        in_duckdb(warehouse, schema="swept"),
         in_postgres(postgres, schema="swept"),
     ):
         assert set(differences(account.threads(), loaded)) == gone
@@ -175,7 +176,7 @@ def test_duckdb_writes_parquet(project: Project, tmp_path: Path) -> None:
         command.replace("'threads.parquet'", f"'{parquet}'"),
         parquet,
     )
-    rows = in_duckdb(project, warehouse)
+    rows = in_duckdb(warehouse)
     assert list(differences(account.threads(), rows)) == []
 
 

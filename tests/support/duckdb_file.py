@@ -1,4 +1,7 @@
-"""A DuckDB file with the rows of an account, as target-duckdb leaves them."""
+"""A DuckDB file with the rows of an account, as target-duckdb leaves them.
+
+Another DuckDB writes or reads it than the loader's: it is that of this process.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import typing as t
 
 import duckdb
 
+from tap_hubspot_threads.report.warehouse import Warehouse
+from tests.demo import report
 from tests.demo.truth import FIELDS_OF_ALL, MOMENTS, OBJECTS, rows_of, written
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fake_hubspot import Account
+    from tests.support.meltano_project import Row
 
 BOOLEANS = ("active", "archived", "authorized", "spam")
 
@@ -31,11 +37,19 @@ def load(
             _fill(connection, f"{quoted}.{stream}", stream, rows)
 
 
+def in_duckdb(
+    path: Path, schema: str = "hubspot", stream: str = "threads"
+) -> list[Row]:
+    """Return the rows of a table in a DuckDB file, in the tap's form."""
+    with Warehouse(str(path), schema) as warehouse:
+        return report.rows(warehouse, stream)
+
+
 def _fill(
     connection: duckdb.DuckDBPyConnection,
     table: str,
     stream: str,
-    rows: list[dict[str, t.Any]],
+    rows: list[Row],
 ) -> None:
     types = {name: _type(stream, name) for name in FIELDS_OF_ALL[stream]}
     columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())

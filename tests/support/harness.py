@@ -19,6 +19,7 @@ import warnings
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
+import msgspec
 from singer_sdk.logging import ConsoleFormatter
 from typing_extensions import override
 
@@ -61,7 +62,7 @@ class Output:
         text = stdout.decode() if isinstance(stdout, bytes) else stdout
         # Not `splitlines`: it also splits at U+2028 and others, which JSON may hold.
         whole = text.split("\n")[:-1]
-        return cls([json.loads(line) for line in whole], code, stderr)
+        return cls([msgspec.json.decode(line) for line in whole], code, stderr)
 
     @property
     def records(self) -> list[Row]:
@@ -121,10 +122,14 @@ def written(row: Row, schema: dict[str, t.Any] = ThreadsStream.schema) -> Row:
         field = schema["properties"][name]
         expected[name] = value
         if field.get("format") == "date-time" and value is not None:
-            moment = datetime.fromisoformat(value).astimezone(UTC)
-            text = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
-            expected[name] = f"{text}Z"
+            expected[name] = _in_milliseconds(value)
     return expected
+
+
+@functools.cache
+def _in_milliseconds(text: str) -> str:
+    moment = datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def start_tap(
@@ -289,7 +294,8 @@ def by_id(rows: Iterable[Row]) -> dict[str, Row]:
 
 def discover(*, messages: bool = False) -> dict[str, t.Any]:
     """Return the catalog of `--discover`, as a dict of its own."""
-    catalog: dict[str, t.Any] = json.loads(_catalog_text(messages=messages))
+    catalog: dict[str, t.Any]
+    catalog = msgspec.json.decode(_catalog_text(messages=messages))
     return catalog
 
 

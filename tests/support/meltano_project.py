@@ -181,20 +181,6 @@ def environment() -> dict[str, str]:
     }
 
 
-def in_duckdb(
-    project: Project, path: Path, schema: str = "hubspot", stream: str = "threads"
-) -> list[Row]:
-    """Return the rows of a table in a DuckDB file, in the tap's form."""
-    rows: list[Row] = json.loads(
-        project.duckdb(
-            "import json; from tests.demo.report import Warehouse, rows; "
-            f"warehouse = Warehouse({str(path)!r}, {schema!r}); "
-            f"print(json.dumps(rows(warehouse, {stream!r})))"
-        )
-    )
-    return rows
-
-
 def newest(rows: Iterable[Row]) -> list[Row]:
     """Return the last row of each ID."""
     return list({row["id"]: row for row in rows}.values())

@@ -30,7 +30,7 @@ from tests.support.harness import (
 if t.TYPE_CHECKING:
     from tests.support.harness import Message
 
-pytestmark = pytest.mark.xdist_group("meltano")
+pytestmark = pytest.mark.xdist_group("checker")
 
 CASES: dict[str, dict[str, t.Any]] = {
     "plain": {"emit_activate_version_messages": True},
@@ -49,10 +49,11 @@ class Checker:
         uvx, *options = shlex.split(example.partition("|")[2])
         self.command = [str(Path(sys.executable).with_name(uvx)), "--quiet", *options]
         self.folder = folder
+        self.env = clean_environment()
 
     def __call__(self, messages: str) -> subprocess.CompletedProcess[str]:
         """Run it until it ends."""
-        return subprocess.run(
+        done = subprocess.run(
             self.command,
             cwd=self.folder,  # where it creates a folder
             input=messages,
@@ -60,15 +61,18 @@ class Checker:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            env=clean_environment(),
+            env=self.env,
             check=False,
         )
+        # It is installed now. Otherwise, uv asks the index about each package again.
+        self.env["UV_OFFLINE"] = "1"
+        return done
 
 
-@pytest.fixture
-def checker(tmp_path: Path) -> Checker:
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
     """Return Singer's checker."""
-    return Checker(tmp_path)
+    return Checker(tmp_path_factory.mktemp("checker"))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +140,9 @@ def test_what_is_not_valid_is_found(
 ) -> None:
     """The checker rejects invalid messages."""
     messages = run_here(settings(hubspot.url)).messages
-    assert checker(lines(damage(messages))).returncode != 0
+    done = checker(lines(damage(messages)))
+    assert "Checking stdin" in done.stdout, "it was not started"
+    assert done.returncode != 0
 
 
 def _record(messages: list[Message], **fields: t.Any) -> Message:

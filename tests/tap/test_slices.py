@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import json
 import logging
@@ -58,6 +59,11 @@ def row(number: int, moment: int, shown: int | None = None) -> Row:
     return {"id": str(number), TIMESTAMP: latest, "place": place}
 
 
+def place_of(thread: Row) -> tuple[str, int]:
+    """Return what a listing is in the order of."""
+    return thread["place"], int(thread["id"])
+
+
 class Source:
     """HubSpot's endpoint as a function: rows in order, cursors that are places.
 
@@ -77,10 +83,11 @@ class Source:
         with self._lock:
             self.requests.append(params)
             self.before_page(len(self.requests))
-            after = self.place(params)
-            found = [r for r in self.rows if (r["place"], int(r["id"])) > after]
-            page = found[: self.size]
-        if len(found) <= self.size:
+            first = bisect.bisect_right(self.rows, self.place(params), key=place_of)
+            last = first + self.size
+            page = self.rows[first:last]
+            is_last = last >= len(self.rows)
+        if is_last:
             return self.page(page, None)
         return self.page(page, f"{page[-1]['place']} {page[-1]['id']}")
 
