@@ -19,10 +19,13 @@ if t.TYPE_CHECKING:
 
 
 class ThreadList:
-    """Threads that have been listed, in about 15 bytes each.
+    """Threads that have been listed, in about ten bytes each.
 
     Their histories can take hours. A listing that is read as slowly could lose threads:
     its cursors may expire, and may be row numbers that shift when a thread moves.
+
+    Attributes:
+        greatest_id: The greatest ID that is a number; 0 without one.
     """
 
     FIELDS = ("id", "archived", TIMESTAMP)
