@@ -128,9 +128,10 @@ class MessagesStream(ListingStream):
             self.state_of(inbox).setdefault(CLOSED_SINCE, self._settled)
             self.state_of(inbox).setdefault(KNOWN_ID, threads.greatest_id)
 
+        now = self.latest_bookmark
+
         def move(thread: Row) -> None:
             moments = [timestamps.of(thread, TIMESTAMP)]
-            now = self.latest_bookmark
             bookmark.advance(moments, settled_before=settled_before, now=now)
 
         yield from self._read_all(threads, unserved, then=move)

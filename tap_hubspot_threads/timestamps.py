@@ -8,6 +8,7 @@ characters, so that text order is time order. HubSpot's own values vary in width
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from email.utils import parsedate_to_datetime
 
@@ -54,6 +55,7 @@ def from_milliseconds(milliseconds: int) -> str:
     return shift(EPOCH, milliseconds=milliseconds)
 
 
+@functools.lru_cache(maxsize=2)  # many responses have the same second
 def from_http_date(text: str | None) -> str | None:
     """Return the moment of an HTTP ``Date`` header; None if it is unreadable."""
     try:
