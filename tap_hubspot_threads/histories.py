@@ -15,6 +15,7 @@ from tap_hubspot_threads.errors import (
     TransientError,
 )
 from tap_hubspot_threads.paging import Page, read_pages
+from tap_hubspot_threads.records import is_id
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -104,7 +105,7 @@ class HistoryReader:
                 raise
             return History(thread, None, error=error)
         rows = [row for page in pages for row in page.rows]
-        if not all(map(_has_id, rows)):
+        if not all(isinstance(row, dict) and is_id(row.get("id")) for row in rows):
             msg = "HubSpot answered with a message without `id`"
             raise InvalidResponse(msg)
         return History(thread, rows, pages[-1].fetched_at)
@@ -145,11 +146,6 @@ def _may_be_of_one_thread(error: HubSpotError) -> bool:
         cause = error.__cause__
         return isinstance(cause, TransientError) and cause.kind in {"5xx", "not JSON"}
     return isinstance(error, EndlessListing | InvalidResponse)
-
-
-def _has_id(row: object) -> bool:
-    identity = row.get("id") if isinstance(row, dict) else None
-    return type(identity) in {str, int} and identity != ""
 
 
 def _quoted(row: Row) -> str:

@@ -22,6 +22,11 @@ _LONGEST_ID = 20
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 
 
+def is_id(value: object) -> bool:
+    """Return whether a value can identify a row."""
+    return type(value) in {str, int} and value != ""
+
+
 class RecordReader:
     """Makes records of exactly the selected fields, in the schema's order.
 
@@ -79,7 +84,7 @@ class RecordReader:
             msg = "HubSpot answered with a row that is not an object"
             raise InvalidResponse(msg)
         identity = row.get(self._key)
-        if identity == "" or type(identity) not in {str, int}:
+        if not is_id(identity):
             msg = (
                 f"HubSpot answered with a row without `{self._key}`. Run again, and "
                 "report it to HubSpot if it persists"
