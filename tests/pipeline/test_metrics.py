@@ -210,13 +210,22 @@ def as_text(row: Row) -> Row:
 
 @EACH
 @EACH_METRIC
-def test_metrics_of_a_large_account(large: Loaded, metric: str, database: str) -> None:
+def test_metrics_of_a_large_account(
+    large: Loaded, metric: str, database: str, report: list[str]
+) -> None:
     """Each file returns what other code computes from the account."""
     found, now = large.found(metric, database)
     truth = dataclasses.replace(
         large.truth, now=dt.datetime.fromtimestamp(now, tz=dt.UTC)
     )
     expected = [as_text(row) for row in truth.of(metric)]
+    report.append(
+        f"{metric}: {len(found)} rows in {database}, {len(expected)} expected"
+    )
+    pairs = zip(in_order(found), in_order(expected), strict=False)
+    report += [f"  {database}: {one}\n  other code: {other}" for one, other in pairs][
+        :1
+    ]
     assert_equal(found, expected, metric)
     for column in NOT_TRIVIAL[metric]:
         assert len([row for row in expected if row[column]]) >= 3, column
